@@ -1,0 +1,227 @@
+"""Edits: immutable descriptions of a change, and a history that takes them back.
+
+An edit is a value with `apply(song) -> song`. Because songs are immutable, undo needs no inverse: the history keeps
+the songs themselves, which share everything that did not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Protocol
+
+from studio.song.errors import SongError
+from studio.song.key import Key
+from studio.song.tempo import TempoPoint
+from studio.song.values import Cell, Clip, Section, Song, Stem, Take
+
+
+class Edit(Protocol):
+    """A change to a song, with words for a menu ("Undo ...")."""
+
+    @property
+    def words(self) -> str: ...
+
+    def apply(self, song: Song) -> Song:
+        """The changed song. Raises SongError where the change is impossible; the song given is never touched."""
+        ...
+
+
+@dataclass(frozen=True)
+class SetTempo:
+    """Replace the tempo map."""
+
+    tempo: tuple[TempoPoint, ...]
+    words: str = "change tempo"
+
+    @classmethod
+    def constant(cls, bpm: Decimal) -> SetTempo:
+        return cls((TempoPoint(1, bpm),))
+
+    def apply(self, song: Song) -> Song:
+        return replace(song, tempo=self.tempo)
+
+
+@dataclass(frozen=True)
+class SetKey:
+    """Replace the song's key."""
+
+    key: Key
+    words: str = "change key"
+
+    def apply(self, song: Song) -> Song:
+        return replace(song, key=self.key)
+
+
+@dataclass(frozen=True)
+class InsertSection:
+    """Put a section before position `index` (the number of sections: at the end)."""
+
+    index: int
+    section: Section
+    words: str = "insert section"
+
+    def apply(self, song: Song) -> Song:
+        if not 0 <= self.index <= len(song.sections):
+            raise SongError(f"position {self.index}: the song has {len(song.sections)} sections")
+        sections = list(song.sections)
+        sections.insert(self.index, self.section)
+        return replace(song, sections=tuple(sections))
+
+
+@dataclass(frozen=True)
+class RemoveSection:
+    """Take a section out, with its cells and clips. (The takes' media stays in the project.)"""
+
+    section: str
+    words: str = "remove section"
+
+    def apply(self, song: Song) -> Song:
+        song.section(self.section)
+        return replace(
+            song,
+            sections=tuple(s for s in song.sections if s.id != self.section),
+            cells=tuple(c for c in song.cells if c.section != self.section),
+            clips=tuple(c for c in song.clips if c.section != self.section),
+            pickup=Fraction(0) if song.sections[0].id == self.section else song.pickup,
+        )
+
+
+@dataclass(frozen=True)
+class MoveSection:
+    """Move a section to position `index` of the order without it."""
+
+    section: str
+    index: int
+    words: str = "move section"
+
+    def apply(self, song: Song) -> Song:
+        moved = song.section(self.section)
+        rest = [s for s in song.sections if s.id != self.section]
+        if not 0 <= self.index <= len(rest):
+            raise SongError(f"position {self.index}: the song has {len(song.sections)} sections")
+        rest.insert(self.index, moved)
+        return replace(song, sections=tuple(rest))
+
+
+@dataclass(frozen=True)
+class ChangeSection:
+    """Replace a section by a changed one with the same id (bars, chords, prompt, lyrics, energy ...)."""
+
+    section: Section
+    words: str = "change section"
+
+    def apply(self, song: Song) -> Song:
+        song.section(self.section.id)
+        return replace(
+            song, sections=tuple(self.section if s.id == self.section.id else s for s in song.sections)
+        )
+
+
+@dataclass(frozen=True)
+class PutStem:
+    """Add a stem, or replace the one with the same id."""
+
+    stem: Stem
+    words: str = "change stem"
+
+    def apply(self, song: Song) -> Song:
+        if any(stem.id == self.stem.id for stem in song.stems):
+            return replace(song, stems=tuple(self.stem if s.id == self.stem.id else s for s in song.stems))
+        return replace(song, stems=(*song.stems, self.stem))
+
+
+@dataclass(frozen=True)
+class RemoveStem:
+    """Take a stem out, with its cells and clips."""
+
+    stem: str
+    words: str = "remove stem"
+
+    def apply(self, song: Song) -> Song:
+        song.stem(self.stem)
+        return replace(
+            song,
+            stems=tuple(s for s in song.stems if s.id != self.stem),
+            cells=tuple(c for c in song.cells if c.stem != self.stem),
+            clips=tuple(c for c in song.clips if c.stem != self.stem),
+        )
+
+
+@dataclass(frozen=True)
+class AddTake:
+    """Append a take to a cell and use it. A locked cell keeps the take it uses."""
+
+    section: str
+    stem: str
+    take: Take
+    words: str = "add take"
+
+    def apply(self, song: Song) -> Song:
+        cell = song.cell(self.section, self.stem)
+        if any(take.id == self.take.id for take in cell.takes):
+            raise SongError(f"cell {self.section}/{self.stem} already has a take {self.take.id!r}")
+        chosen = cell.chosen if cell.locked else self.take.id
+        return song.with_cell(replace(cell, takes=(*cell.takes, self.take), chosen=chosen))
+
+
+@dataclass(frozen=True)
+class ChangeCell:
+    """Choose another take of a cell, or lock or unlock it."""
+
+    section: str
+    stem: str
+    chosen: str | None = None
+    locked: bool | None = None
+    words: str = "change cell"
+
+    def apply(self, song: Song) -> Song:
+        cell: Cell = song.cell(self.section, self.stem)
+        changes: dict[str, Any] = {}
+        if self.chosen is not None:
+            changes["chosen"] = self.chosen
+        if self.locked is not None:
+            changes["locked"] = self.locked
+        return song.with_cell(replace(cell, **changes))
+
+
+@dataclass(frozen=True)
+class PutClips:
+    """Record clips, each in the place of the clip its cell had before."""
+
+    clips: tuple[Clip, ...]
+    words: str = "write clips"
+
+    def apply(self, song: Song) -> Song:
+        places = {(clip.section, clip.stem): clip for clip in (*song.clips, *self.clips)}
+        order = {(s.id, stem.id): (i, j) for i, s in enumerate(song.sections) for j, stem in enumerate(song.stems)}
+        known = sorted((place for place in places if place in order), key=lambda place: order[place])
+        return replace(song, clips=tuple(places[place] for place in known))
+
+
+@dataclass(frozen=True)
+class History:
+    """A song with what came before and what was undone. Immutable like the rest."""
+
+    song: Song
+    past: tuple[tuple[str, Song], ...] = ()
+    future: tuple[tuple[str, Song], ...] = ()
+
+    def do(self, edit: Edit) -> History:
+        """Apply an edit. What had been undone is forgotten."""
+        return History(edit.apply(self.song), (*self.past, (edit.words, self.song)))
+
+    def undo(self) -> History:
+        """Take the last edit back. Raises SongError when there is none."""
+        if not self.past:
+            raise SongError("there is nothing to undo")
+        words, song = self.past[-1]
+        return History(song, self.past[:-1], ((words, self.song), *self.future))
+
+    def redo(self) -> History:
+        """Apply again what was undone last. Raises SongError when there is nothing."""
+        if not self.future:
+            raise SongError("there is nothing to redo")
+        words, song = self.future[0]
+        return History(song, (*self.past, (words, self.song)), self.future[1:])

@@ -1,0 +1,271 @@
+"""What a song is made of. Every value is immutable; a change makes a copy (see `edits`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from studio.song.chord import ChordSpan
+from studio.song.errors import SongError
+from studio.song.key import Key
+from studio.song.meter import Meter
+from studio.song.notes import Note
+from studio.song.tempo import TempoPoint, check_tempo_points
+
+KINDS = ("intro", "verse", "prechorus", "chorus", "postchorus", "bridge", "break", "outro")
+ROLES = ("drums", "bass", "harmony", "lead", "vocals", "fx")
+RATES = (44100, 48000, 88200, 96000)
+TAILS = ("wrap", "ring", "cut")
+
+MOST_BARS = 512
+"""Bars in one section."""
+MOST_SECTIONS = 200
+MOST_SONG_BARS = 4096
+MOST_STEMS = 32
+LONGEST_PROMPT = 10_000
+"""Characters of free text."""
+
+Extra = Mapping[str, Any]
+"""Fields of a record that this version does not know. They are kept and written back."""
+
+
+def _extra() -> Any:
+    return field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the song: a kind of KINDS and a whole number of bars.
+
+    `meter` and `key` are the song's where they are None. `energy` is 0 (barely there) to 1 (everything plays).
+    `prompt` and `lyrics` are this section's own words; `chords` lie in beats from the section's first bar line.
+    """
+
+    id: str
+    kind: str
+    bars: int
+    meter: Meter | None = None
+    key: Key | None = None
+    energy: float = 0.5
+    chords: tuple[ChordSpan, ...] = ()
+    prompt: str = ""
+    lyrics: str = ""
+    extra: Extra = _extra()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SongError(f"section kind {self.kind[:40]!r}: use one of {', '.join(KINDS)}")
+        if not 1 <= self.bars <= MOST_BARS:
+            raise SongError(f"section {self.kind}: {self.bars} bars; a section has 1 to {MOST_BARS} bars")
+        if not 0 <= self.energy <= 1:
+            raise SongError(f"section {self.kind}: energy {self.energy} must be 0 to 1")
+
+
+@dataclass(frozen=True)
+class StemMix:
+    """How a stem stands in the mix. `ceiling_db` limits each take's true peak before `gain_db`; pan is -1..1."""
+
+    gain_db: float = 0.0
+    ceiling_db: float = 0.0
+    pan: float = 0.0
+    mute: bool = False
+    solo: bool = False
+
+
+@dataclass(frozen=True)
+class Stem:
+    """A lane of the song: a role of ROLES, played by an engine, with its own prompt."""
+
+    id: str
+    role: str
+    engine: str = "band"
+    prompt: str = ""
+    mix: StemMix = StemMix()
+    extra: Extra = _extra()
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise SongError(f"role {self.role[:40]!r}: use one of {', '.join(ROLES)}")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a take came from: enough to make it again and to know what may be done with it."""
+
+    engine: str
+    version: str
+    seed: int
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    licence: str = ""
+    weights: str = ""
+    weights_licence: str = ""
+    extra: Extra = _extra()
+
+
+@dataclass(frozen=True)
+class Take:
+    """One result for a cell; never changed, never overwritten.
+
+    `media` names the audio in the project's `media/` folder by its content, `frames` of it at `rate`: it begins at
+    the cell's first frame and may ring past its end. `notes` are in beats from the cell's start. `layers` name the
+    instruments that `Note.layer` counts, as (name, MIDI program 0..127, or -1 for a drum kit).
+    """
+
+    id: str
+    provenance: Provenance
+    rate: int
+    media: str | None = None
+    frames: int = 0
+    notes: tuple[Note, ...] | None = None
+    layers: tuple[tuple[str, int], ...] = ()
+    extra: Extra = _extra()
+
+    def __post_init__(self) -> None:
+        if self.media is None and self.notes is None:
+            raise SongError(f"take {self.id}: a take has audio, notes or both")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One section of one stem: its takes in the order they were made, and the one that is used."""
+
+    section: str
+    stem: str
+    takes: tuple[Take, ...] = ()
+    chosen: str | None = None
+    locked: bool = False
+    extra: Extra = _extra()
+
+    def __post_init__(self) -> None:
+        if self.chosen is not None and all(take.id != self.chosen for take in self.takes):
+            raise SongError(f"cell {self.section}/{self.stem}: its chosen take {self.chosen!r} does not exist")
+
+    @property
+    def take(self) -> Take | None:
+        """The take that is used, if there is one."""
+        return next((take for take in self.takes if take.id == self.chosen), None)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A take put on the grid: `frames` frames of the song from `start_frame`.
+
+    `path` and `midi` are relative to the project folder. With tails "ring" the file holds `tail_frames` more.
+    """
+
+    section: str
+    stem: str
+    take: str
+    path: str
+    start_frame: int
+    frames: int
+    rate: int
+    tails: str = "wrap"
+    tail_frames: int = 0
+    midi: str | None = None
+    report: Mapping[str, Any] | None = field(default=None, hash=False)
+    extra: Extra = _extra()
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song: words, time, sections in order, stems, and the cells where they cross.
+
+    `pickup` is the length in beats of an incomplete bar before bar 1; it belongs to the first section.
+    `seed` fixes everything that is drawn by chance; `style` names the style that filled what the words left open.
+    """
+
+    title: str
+    key: Key
+    meter: Meter
+    tempo: tuple[TempoPoint, ...]
+    sections: tuple[Section, ...]
+    stems: tuple[Stem, ...]
+    seed: int = 0
+    rate: int = 48000
+    style: str = ""
+    prompt: str = ""
+    pickup: Fraction = Fraction(0)
+    tails: str = "wrap"
+    cells: tuple[Cell, ...] = ()
+    clips: tuple[Clip, ...] = ()
+    extra: Extra = _extra()
+
+    def __post_init__(self) -> None:
+        check_tempo_points(self.tempo)
+        self._check_sections()
+        if not 1 <= len(self.stems) <= MOST_STEMS:
+            raise SongError(f"a song has 1 to {MOST_STEMS} stems, not {len(self.stems)}")
+        _check_unique("section", [section.id for section in self.sections])
+        _check_unique("stem", [stem.id for stem in self.stems])
+        if self.rate not in RATES:
+            raise SongError(f"rate {self.rate}: use one of {', '.join(map(str, RATES))} frames a second")
+        if self.tails not in TAILS:
+            raise SongError(f"tails {self.tails[:20]!r}: use one of {', '.join(TAILS)}")
+        if not 0 <= self.seed < 2**63:
+            raise SongError(f"seed {self.seed}: it must be 0 to {2**63 - 1}")
+        if len(self.prompt) > LONGEST_PROMPT:
+            raise SongError(f"prompt of {len(self.prompt)} characters: use at most {LONGEST_PROMPT}")
+        self._check_cells()
+
+    def _check_sections(self) -> None:
+        if not 1 <= len(self.sections) <= MOST_SECTIONS:
+            raise SongError(f"a song has 1 to {MOST_SECTIONS} sections, not {len(self.sections)}")
+        bars = sum(section.bars for section in self.sections)
+        if bars > MOST_SONG_BARS:
+            raise SongError(f"a song has at most {MOST_SONG_BARS} bars, not {bars}; make two songs")
+        first = self.sections[0].meter or self.meter
+        if not 0 <= self.pickup < first.bar_beats:
+            raise SongError(f"pickup of {self.pickup} beats: it must be shorter than the first bar ({first})")
+
+    def _check_cells(self) -> None:
+        sections = {section.id for section in self.sections}
+        stems = {stem.id for stem in self.stems}
+        for cell in self.cells:
+            if cell.section not in sections or cell.stem not in stems:
+                raise SongError(f"cell {cell.section}/{cell.stem}: the song has no such section or stem")
+        _check_unique("cell", [f"{cell.section}/{cell.stem}" for cell in self.cells])
+
+    def section(self, section_id: str) -> Section:
+        """The section with this id. Raises SongError."""
+        return _find("section", section_id, self.sections)
+
+    def stem(self, stem_id: str) -> Stem:
+        """The stem with this id. Raises SongError."""
+        return _find("stem", stem_id, self.stems)
+
+    def cell(self, section_id: str, stem_id: str) -> Cell:
+        """The cell where they cross; an empty one where nothing was made yet. Raises SongError."""
+        for cell in self.cells:
+            if cell.section == section_id and cell.stem == stem_id:
+                return cell
+        return Cell(self.section(section_id).id, self.stem(stem_id).id)
+
+    def with_cell(self, cell: Cell) -> Song:
+        """A copy in which `cell` stands where its section and stem cross."""
+        place = (cell.section, cell.stem)
+        kept = tuple(c for c in self.cells if (c.section, c.stem) != place)
+        order = {section.id: i for i, section in enumerate(self.sections)}
+        lanes = {stem.id: i for i, stem in enumerate(self.stems)}
+        cells = sorted((*kept, cell), key=lambda c: (order.get(c.section, -1), lanes.get(c.stem, -1)))
+        return replace(self, cells=tuple(cells))
+
+
+_T = TypeVar("_T", Section, Stem)
+
+
+def _check_unique(what: str, ids: list[str]) -> None:
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            raise SongError(f"two {what}s are called {name!r}; every {what} needs an id of its own")
+        seen.add(name)
+
+
+def _find(what: str, wanted: str, values: tuple[_T, ...]) -> _T:
+    for value in values:
+        if value.id == wanted:
+            return value
+    raise SongError(f"the song has no {what} {wanted[:40]!r}; it has {', '.join(value.id for value in values)}")
