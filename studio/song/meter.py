@@ -43,10 +43,20 @@ class Meter:
             return (1,) * self.pulses
         if self.pulses % 3 == 0:
             return (3,) * (self.pulses // 3)
-        twos, rest = divmod(self.pulses, 2)
-        if rest == 0:
-            return (2,) * twos
-        return (2,) * (twos - 1) + (3,) if twos else (1,)
+        if self.unit == 8:
+            twos, odd = divmod(self.pulses, 2)
+            return (2,) * twos if not odd else (2,) * (twos - 1) + (3,) if twos else (1,)
+        fours, rest = divmod(self.pulses, 4)
+        ending = {0: (), 1: (3, 2), 2: (3, 3), 3: (3,)}[rest]
+        if rest in (1, 2):  # a lone sixteenth or pair is no beat: it is shared out over the last ones
+            fours -= 1
+        return (4,) * fours + ending if fours >= 0 else (self.pulses,)
+
+    def felt_beats(self) -> tuple[Fraction, ...]:
+        """The lengths of a bar's felt beats in quarter notes; a half note is felt as two quarters."""
+        if self.unit == 2:
+            return (Fraction(1),) * (2 * self.pulses)
+        return tuple(Fraction(4 * group, self.unit) for group in self.grouping())
 
     def __str__(self) -> str:
         return f"{self.pulses}/{self.unit}"
