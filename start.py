@@ -1,0 +1,552 @@
+#!/usr/bin/env python3
+"""Sets Stemwright up on a machine that has nothing but Python 3.11, and starts it.
+
+    python3 start.py            make .venv, install, make the demo song, open the window where there is one
+    python3 start.py test       install what the tests need and run them all
+    python3 start.py check      lint, types and import contracts
+
+Standard library only: it runs before anything is installed. It also has to *parse* on Pythons that are too
+old for Stemwright, so that they can say so; hence no syntax newer than Python 3.6.
+
+What is installed is remembered in a stamp inside .venv, keyed by pyproject.toml, the Python and the place, so
+a second run goes straight to work. The stamp is written last and a marker first: an install that was cut off
+is recognised and built anew.
+"""
+
+import argparse
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
+if sys.version_info < OLDEST_PYTHON:
+    sys.exit(
+        "start.py: Stemwright needs Python 3.11 or newer and this is {}.{}: install a newer one "
+        "(python.org, or your system's packages) and run this file with it, "
+        "for example: python3.12 start.py".format(*sys.version_info[:2])
+    )
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP_NAME = "stemwright-stamp.json"
+UNFINISHED_NAME = "stemwright-unfinished"
+LOG_NAME = "stemwright-install.log"
+
+DEMO_PROMPT = "uplifting synthwave at 108 bpm in A minor, two verses and a double chorus at the end"
+DEMO_OPTIONS = ["--seed", "7"]
+
+# How each package manager installs without asking, in the order they are looked for.
+MANAGERS = {
+    "apt-get": ["apt-get", "install", "-y", "--no-install-recommends"],
+    "dnf": ["dnf", "install", "-y"],
+    "pacman": ["pacman", "-S", "--noconfirm"],
+    "zypper": ["zypper", "install", "-y"],
+    "apk": ["apk", "add"],
+    "brew": ["brew", "install"],
+}
+# What Stemwright may need from the system, by each manager's name for it.
+SYSTEM_PACKAGES = {
+    # Debian takes ensurepip out of Python and puts it in a package of its own.
+    "venv": {"apt-get": "python{}.{}-venv".format(*sys.version_info[:2])},
+    # Inside soundfile's wheel on the usual machines; needed on the others.
+    "libsndfile": {
+        "apt-get": "libsndfile1",
+        "dnf": "libsndfile",
+        "pacman": "libsndfile",
+        "zypper": "libsndfile1",
+        "apk": "libsndfile",
+        "brew": "libsndfile",
+    },
+    # The reference player that `test --reference` measures the built-in one against.
+    "fluidsynth": {
+        "apt-get": "fluidsynth",
+        "dnf": "fluidsynth",
+        "pacman": "fluidsynth",
+        "zypper": "fluidsynth",
+        "apk": "fluidsynth",
+        "brew": "fluid-synth",
+    },
+}
+# Settings of the caller's shell that would send an install or an import somewhere else.
+FOREIGN_SETTINGS = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "__PYVENV_LAUNCHER__")
+
+
+class StartError(Exception):
+    """Something that start.py cannot mend. The message is one line that names the remedy."""
+
+
+# -- the environment ---------------------------------------------------------------------------------------
+
+
+def venv_program(name: str, venv: Path = VENV) -> Path:
+    """The path of a program inside the environment, on this platform."""
+    return venv / "Scripts" / (name + ".exe") if os.name == "nt" else venv / "bin" / name
+
+
+def environment_key(root: Path = ROOT) -> str:
+    """A digest of all that decides whether an installed environment still fits."""
+    digest = hashlib.sha256((root / "pyproject.toml").read_bytes())
+    place = [
+        platform.python_implementation(),
+        sys.version_info[:2],
+        sys.platform,
+        platform.machine(),
+        str(root),
+    ]
+    digest.update(repr(place).encode())
+    return digest.hexdigest()
+
+
+def read_stamp(venv: Path = VENV) -> tuple[str, frozenset[str]]:
+    """(key, extras) of the finished install; an empty key if there is none that can be read."""
+    try:
+        stamp = json.loads((venv / STAMP_NAME).read_text(encoding="utf-8"))
+        return str(stamp["key"]), frozenset(str(extra) for extra in stamp["extras"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", frozenset()
+
+
+def write_stamp(key: str, extras: frozenset[str], venv: Path = VENV) -> None:
+    """Note a finished install, in one step, and take the marker of an unfinished one away."""
+    beside = venv / (STAMP_NAME + ".new")
+    beside.write_text(json.dumps({"key": key, "extras": sorted(extras)}) + "\n", encoding="utf-8")
+    os.replace(beside, venv / STAMP_NAME)
+    (venv / UNFINISHED_NAME).unlink(missing_ok=True)
+
+
+def plain_environment() -> dict[str, str]:
+    """The caller's environment without what would lead pip or Python outside .venv."""
+    return {name: value for name, value in os.environ.items() if name not in FOREIGN_SETTINGS}
+
+
+def venv_answers(code: str, venv: Path = VENV) -> bool:
+    """Whether the environment's Python starts and runs `code` to its end."""
+    try:
+        done = subprocess.run(
+            [str(venv_program("python", venv)), "-I", "-c", code],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            cwd=str(venv),
+        )
+    except OSError:  # no such program, or one for another machine
+        return False
+    return done.returncode == 0
+
+
+def is_usable(venv: Path = VENV) -> bool:
+    """Whether the environment can be installed into: not half-made, this Python's version, with pip."""
+    if (venv / UNFINISHED_NAME).exists():
+        return False
+    version = tuple(sys.version_info[:2])
+    return venv_answers(f"import sys, pip; sys.exit(sys.version_info[:2] != {version!r})", venv)
+
+
+def prepare(extras: frozenset[str] = frozenset()) -> None:
+    """Make sure that .venv holds Stemwright with at least `extras`; quick when it does already."""
+    key = environment_key()
+    stamped_key, stamped_extras = read_stamp()
+    if stamped_key == key and extras <= stamped_extras and venv_answers("import studio.version"):
+        return
+    if os.path.lexists(str(VENV)) and not is_usable():
+        say("The environment in .venv is unfinished or broken: building it anew.")
+        remove_venv()
+    if not VENV.exists():
+        make_venv()
+    install(extras | stamped_extras)
+    write_stamp(key, extras | stamped_extras)
+
+
+def remove_venv() -> None:
+    try:
+        if VENV.is_symlink() or VENV.is_file():
+            VENV.unlink()
+        else:
+            shutil.rmtree(str(VENV))
+    except OSError as error:
+        raise StartError(
+            f"cannot remove {VENV} ({error}): close what uses it, or delete it by hand"
+        ) from None
+
+
+def make_venv() -> None:
+    if importlib.util.find_spec("ensurepip") is None and not provide(
+        "venv", "Python's venv module is incomplete"
+    ):
+        raise StartError("without it no environment can be made: run the command above, then start.py again")
+    say("Making the environment in .venv")
+    try:
+        VENV.mkdir()
+        (VENV / UNFINISHED_NAME).touch()
+    except OSError as error:
+        raise StartError(f"cannot write in {ROOT} ({error}): move the project to a folder of yours") from None
+    # Asked of the Python below any environment that start.py itself was run from.
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    done = subprocess.run(
+        [base, "-m", "venv", str(VENV)],
+        env=plain_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode != 0:
+        raise StartError(
+            f"python -m venv failed ({last_line(done.stdout)}): mend that and run start.py again"
+        )
+
+
+def install(extras: frozenset[str]) -> None:
+    """Install the checkout, editable, with `extras`; the marker stays if this is cut off."""
+    target = str(ROOT) + ("[{}]".format(",".join(sorted(extras))) if extras else "")
+    command = [
+        str(venv_program("python")),
+        "-I",
+        "-m",
+        "pip",
+        "install",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+        "--editable",
+        target,
+    ]
+    (VENV / UNFINISHED_NAME).touch()
+    say(
+        "Installing Stemwright and what it needs{} (once; a minute or so)".format(
+            " for " + ", ".join(sorted(extras)) if extras else ""
+        )
+    )
+    code, lines = run_calmly(command, VENV / LOG_NAME)
+    if code != 0:
+        # pip fetches and builds everything before it changes anything, so a plain failure leaves no ruin.
+        (VENV / UNFINISHED_NAME).unlink()
+        raise StartError(explain_pip(lines, VENV / LOG_NAME))
+    if not venv_answers("import soundfile") and not (
+        provide("libsndfile", "the sound file library is missing") and venv_answers("import soundfile")
+    ):
+        raise StartError("sound files cannot be read or written: install libsndfile, then run start.py again")
+
+
+def run_calmly(command: list[str], log: Path) -> tuple[int, list[str]]:
+    """Run pip: everything to `log`, to the screen only which package it is at. Returns (exit code, lines)."""
+    lines: list[str] = []
+    shown: set[str] = set()
+    before, after = ("\r\033[K  ", "") if sys.stdout.isatty() else ("  ", "\n")
+    process = subprocess.Popen(
+        command,
+        env=plain_environment(),
+        cwd=str(ROOT),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    with process, open(str(log), "w", encoding="utf-8") as log_file:
+        for line in process.stdout or ():
+            log_file.write(line)
+            lines.append(line.rstrip())
+            step = step_of(line)
+            if step and step not in shown:
+                shown.add(step)
+                print(before + step[:70], end=after, flush=True)
+    if not after:
+        print("\r\033[K", end="", flush=True)
+    return process.returncode, lines
+
+
+def step_of(line: str) -> str:
+    """What one line of pip's output means to someone waiting; empty if nothing."""
+    words = line.split()
+    if words[:1] == ["Collecting"] and len(words) > 1:
+        for mark in "<>=!~[; ":
+            words[1] = words[1].split(mark)[0]
+        return words[1]
+    if words[:3] == ["Installing", "collected", "packages:"]:
+        return f"unpacking {len(words) - 3} packages"
+    return ""
+
+
+def explain_pip(lines: list[str], log: Path) -> str:
+    """One line with a remedy for pip's failure."""
+    text = "\n".join(lines)
+    if "No space left" in text:
+        return f"the disk is full: the install needs about 1 GB in {ROOT}"
+    offline = (
+        "Failed to establish a new connection",
+        "Temporary failure in name resolution",
+        "NameResolutionError",
+        "ConnectTimeout",
+        "Network is unreachable",
+        "No route to host",
+    )
+    if any(sign in text for sign in offline):
+        return "the Python packages cannot be reached: connect to the network and run start.py again"
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return "pip failed ({}): the whole story is in {}".format((errors or lines or ["no output"])[-1], log)
+
+
+# -- the system's own packages -----------------------------------------------------------------------------
+
+
+def find_manager() -> str | None:
+    """The package manager of this machine, if it is one that we know."""
+    return next((name for name in MANAGERS if shutil.which(name)), None)
+
+
+def is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def sudo_needs_no_password() -> bool:
+    if not shutil.which("sudo"):
+        return False
+    quiet = subprocess.DEVNULL
+    return subprocess.run(["sudo", "-n", "true"], stdin=quiet, stdout=quiet, stderr=quiet).returncode == 0
+
+
+def system_command(what: str, manager: str | None) -> list[str] | None:
+    """The exact command that installs `what` here; None where no known manager has it."""
+    if manager is None or manager not in SYSTEM_PACKAGES[what]:
+        return None
+    command = MANAGERS[manager] + [SYSTEM_PACKAGES[what][manager]]
+    return command if manager == "brew" or is_root() else ["sudo", *command]
+
+
+def provide(what: str, why: str) -> bool:
+    """Install a system package where that can be done without asking, else print how. True if installed.
+
+    Only apt-get is run for the user, and only as root or with a sudo that asks for no password.
+    """
+    manager = find_manager()
+    command = system_command(what, manager)
+    if command is None:
+        say(f"{why.capitalize()}: install {what} with your system's packages.")
+        return False
+    shown = " ".join(shlex.quote(word) for word in command)
+    if manager != "apt-get" or not (is_root() or sudo_needs_no_password()):
+        say(f"{why.capitalize()}. This command installs it:\n  {shown}")
+        return False
+    say(f"{why.capitalize()}: {shown}")
+    if run_apt(command):
+        importlib.invalidate_caches()
+        return True
+    say("That failed. Run it by hand and see what it says:\n  " + shown)
+    return False
+
+
+def run_apt(command: list[str]) -> bool:
+    """Run an apt-get install; a machine that never fetched the package lists gets them first."""
+    sudo = ["sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive"] if command[0] == "sudo" else []
+    bare = command[1:] if command[0] == "sudo" else command
+    for before in ([], [["apt-get", "update"]]):
+        if all(run_quietly(sudo + step) for step in before) and run_quietly(sudo + bare):
+            return True
+    return False
+
+
+def run_quietly(command: list[str]) -> bool:
+    environment = dict(plain_environment(), DEBIAN_FRONTEND="noninteractive")
+    quiet = subprocess.DEVNULL
+    return subprocess.run(command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet).returncode == 0
+
+
+# -- the demo song -----------------------------------------------------------------------------------------
+
+
+def home_folder() -> Path | None:
+    """The user's home, if it is there and can be written."""
+    try:
+        home = Path(os.environ.get("HOME") or "~").expanduser() if os.name != "nt" else Path.home()
+    except RuntimeError:  # the user has no entry in the password file
+        return None
+    return home if home.is_absolute() and home.is_dir() and os.access(str(home), os.W_OK) else None
+
+
+def demo_folder(home: Path | None) -> Path:
+    """Where the demo song goes: in the Music folder where there is one, never over something else."""
+    if home is None:
+        base = ROOT / "Stemwright"
+    else:
+        base = (home / "Music" if (home / "Music").is_dir() else home) / "Stemwright"
+    folder, number = base / "demo", 1
+    while folder.exists() and not (folder / "song.json").is_file():
+        number += 1
+        folder = base / f"demo-{number}"
+    return folder
+
+
+def make_demo() -> Path:
+    """Make the demo song, unless it is there; its progress bar is the command's own."""
+    home = home_folder()
+    folder = demo_folder(home)
+    if (folder / "song.json").is_file():
+        say(f"The demo song is already there (to have it made again, move it away): {folder}")
+        return folder
+    if home is None:
+        say("Your home folder cannot be written, so the demo song goes beside the project.")
+    say(f"Making the demo song: “{DEMO_PROMPT}”")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"cannot make {folder.parent} ({error}): free that name or set HOME elsewhere"
+        ) from None
+    command = [str(venv_program("stemwright")), "make", DEMO_PROMPT, "--out", str(folder), *DEMO_OPTIONS]
+    done = subprocess.run(command, env=plain_environment(), stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise StartError(f"the demo song was not made (exit code {done.returncode}): the line above says why")
+    say(f"The demo song is in {folder}")
+    return folder
+
+
+def print_next_steps(demo: Path) -> None:
+    command = shlex.quote(nearest(venv_program("stemwright")))
+    say(f"""
+  mix.wav    the whole song
+  stems/     one file a stem, all from bar 1: drag them into your DAW
+  clips/     the same, section by section, each with its MIDI
+  song.mid   tempo, meters, key, a marker at every section
+
+Next, a song of your own, and another bass line for the demo's third section:
+  {command} make "slow dub techno, 118 bpm, F minor" --out my-song
+  {command} regenerate {shlex.quote(str(demo))} --section 3 --role bass
+  {command} --help""")
+
+
+def nearest(path: Path) -> str:
+    """The path as one would type it here: relative below the current folder, else whole."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):  # elsewhere, or the current folder is gone
+        return str(path)
+
+
+def has_screen() -> bool:
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def open_window(demo: Path) -> None:
+    """Open the demo in the window, where there is a screen and this version has a window."""
+    if not has_screen():
+        return
+    if venv_answers("import importlib.util, sys; sys.exit(importlib.util.find_spec('ui.app') is None)"):
+        command = [str(venv_program("python")), "-m", "ui.app", str(demo)]
+        subprocess.Popen(command, env=plain_environment(), stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+# -- the commands ------------------------------------------------------------------------------------------
+
+
+def run_app() -> int:
+    prepare()
+    demo = make_demo()
+    print_next_steps(demo)
+    open_window(demo)
+    return 0
+
+
+def test_selection(quick: bool, reference: bool) -> str:
+    """The pytest mark expression for what was asked; empty selects everything."""
+    left_out = [mark for mark, leave in (("slow", quick), ("reference", not reference)) if leave]
+    return " and ".join("not " + mark for mark in left_out)
+
+
+def run_tests(quick: bool, reference: bool, rest: list[str]) -> int:
+    prepare(frozenset(["test"]))
+    if (
+        reference
+        and not shutil.which("fluidsynth")
+        and not provide("fluidsynth", "the reference player is missing")
+    ):
+        raise StartError(
+            "--reference compares with fluidsynth: install it as above, or leave --reference out"
+        )
+    # On small arrays threads cost far more than they bring, most of all on a busy machine.
+    environment = dict(plain_environment(), OMP_NUM_THREADS="1")
+    command = [str(venv_program("python")), "-m", "pytest", "-m", test_selection(quick, reference), *rest]
+    return subprocess.run(command, env=environment, cwd=str(ROOT)).returncode
+
+
+def run_checks() -> int:
+    prepare(frozenset(["dev"]))
+    failed = []
+    for name, command in (
+        ("ruff", ["ruff", "check", "."]),
+        ("mypy", ["mypy"]),
+        ("import-linter", ["lint-imports", "--no-logo"]),
+    ):
+        say("-- " + name)
+        program = str(venv_program(command[0]))
+        if subprocess.run([program, *command[1:]], env=plain_environment(), cwd=str(ROOT)).returncode != 0:
+            failed.append(name)
+    say("check: " + ("failed: " + ", ".join(failed) if failed else "all clean"))
+    return 1 if failed else 0
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no output"
+
+
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The command and its options, and for `test` what goes on to pytest as it stands."""
+    parser = argparse.ArgumentParser(prog="start.py", description="Sets Stemwright up and starts it.")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", help="left out: install, make the demo song, open the window"
+    )
+    test = commands.add_parser(
+        "test",
+        help="install what the tests need and run them all",
+        epilog="Anything else goes on to pytest, for example: -k tempo -x tests/unit",
+    )
+    test.add_argument("--quick", action="store_true", help="leave out the slow ones")
+    test.add_argument("--reference", action="store_true", help="also those that compare with fluidsynth")
+    commands.add_parser("check", help="lint, types and import contracts")
+    options, rest = parser.parse_known_args(argv)
+    if rest and options.command != "test":
+        parser.error("unknown option: " + " ".join(rest))
+    return options, rest
+
+
+def main(argv: list[str]) -> int:
+    options, rest = parse(argv)
+    try:
+        if options.command == "test":
+            return run_tests(options.quick, options.reference, rest)
+        if options.command == "check":
+            return run_checks()
+        return run_app()
+    except StartError as error:
+        print(f"start.py: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"start.py: {error}: free some disk space or mend the permissions, and run it again",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("\nstart.py: stopped; run it again to go on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""What holds for every test: one thread for the numerics, one locale, no thread or process left behind.
+
+Warnings are errors (`filterwarnings` in pyproject.toml).
+"""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+# Before numpy is first imported: with small arrays, and more so beside other work, threads only cost time.
+for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_pool] = "1"
+# Sorting, messages and number formats as everywhere; a test that wants another locale sets it itself.
+for _category in [name for name in os.environ if name == "LANGUAGE" or name.startswith("LC_")]:
+    del os.environ[_category]
+os.environ["LANG"] = os.environ["LC_ALL"] = "C.UTF-8"
+os.environ["TZ"] = "UTC"
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "stemwright",
+    derandomize=True,  # the same examples on every machine and every day
+    deadline=None,  # speed is measured in tests/bench, never asserted here
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("stemwright")
+
+_GRACE_SECONDS = 2.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """A test that leaves a thread or a child process behind fails, after a short grace to wind down."""
+    threads_before = set(threading.enumerate())
+    children_before = set(multiprocessing.active_children())
+    yield
+    give_up = time.monotonic() + _GRACE_SECONDS
+    while True:
+        left: list[str] = [thread.name for thread in threading.enumerate() if thread not in threads_before]
+        left += [child.name for child in multiprocessing.active_children() if child not in children_before]
+        if not left:
+            return
+        if time.monotonic() > give_up:
+            pytest.fail(f"left running: {', '.join(left)}: stop and join what the test started")
+        time.sleep(0.01)
