@@ -86,40 +86,40 @@ class StartError(Exception):
 # -- the environment ---------------------------------------------------------------------------------------
 
 
-def venv_program(name: str, venv: Path = VENV) -> Path:
+def venv_program(name: str) -> Path:
     """The path of a program inside the environment, on this platform."""
-    return venv / "Scripts" / (name + ".exe") if os.name == "nt" else venv / "bin" / name
+    return VENV / "Scripts" / (name + ".exe") if os.name == "nt" else VENV / "bin" / name
 
 
-def environment_key(root: Path = ROOT) -> str:
+def environment_key() -> str:
     """A digest of all that decides whether an installed environment still fits."""
-    digest = hashlib.sha256((root / "pyproject.toml").read_bytes())
+    digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes())
     place = [
         platform.python_implementation(),
         sys.version_info[:2],
         sys.platform,
         platform.machine(),
-        str(root),
+        str(ROOT),
     ]
     digest.update(repr(place).encode())
     return digest.hexdigest()
 
 
-def read_stamp(venv: Path = VENV) -> tuple[str, frozenset[str]]:
+def read_stamp() -> tuple[str, frozenset[str]]:
     """(key, extras) of the finished install; an empty key if there is none that can be read."""
     try:
-        stamp = json.loads((venv / STAMP_NAME).read_text(encoding="utf-8"))
+        stamp = json.loads((VENV / STAMP_NAME).read_text(encoding="utf-8"))
         return str(stamp["key"]), frozenset(str(extra) for extra in stamp["extras"])
     except (OSError, ValueError, KeyError, TypeError):
         return "", frozenset()
 
 
-def write_stamp(key: str, extras: frozenset[str], venv: Path = VENV) -> None:
+def write_stamp(key: str, extras: frozenset[str]) -> None:
     """Note a finished install, in one step, and take the marker of an unfinished one away."""
-    beside = venv / (STAMP_NAME + ".new")
+    beside = VENV / (STAMP_NAME + ".new")
     beside.write_text(json.dumps({"key": key, "extras": sorted(extras)}) + "\n", encoding="utf-8")
-    os.replace(beside, venv / STAMP_NAME)
-    (venv / UNFINISHED_NAME).unlink(missing_ok=True)
+    os.replace(beside, VENV / STAMP_NAME)
+    (VENV / UNFINISHED_NAME).unlink(missing_ok=True)
 
 
 def plain_environment() -> dict[str, str]:
@@ -127,34 +127,35 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in FOREIGN_SETTINGS}
 
 
-def venv_answers(code: str, venv: Path = VENV) -> bool:
+def venv_answers(code: str) -> bool:
     """Whether the environment's Python starts and runs `code` to its end."""
     try:
         done = subprocess.run(
-            [str(venv_program("python", venv)), "-I", "-c", code],
+            [str(venv_program("python")), "-I", "-c", code],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
-            cwd=str(venv),
+            cwd=str(VENV),
         )
     except OSError:  # no such program, or one for another machine
         return False
     return done.returncode == 0
 
 
-def is_usable(venv: Path = VENV) -> bool:
+def is_usable() -> bool:
     """Whether the environment can be installed into: not half-made, this Python's version, with pip."""
-    if (venv / UNFINISHED_NAME).exists():
+    if (VENV / UNFINISHED_NAME).exists():
         return False
     version = tuple(sys.version_info[:2])
-    return venv_answers(f"import sys, pip; sys.exit(sys.version_info[:2] != {version!r})", venv)
+    return venv_answers(f"import sys, pip; sys.exit(sys.version_info[:2] != {version!r})")
 
 
 def prepare(extras: frozenset[str] = frozenset()) -> None:
     """Make sure that .venv holds Stemwright with at least `extras`; quick when it does already."""
     key = environment_key()
     stamped_key, stamped_extras = read_stamp()
-    if stamped_key == key and extras <= stamped_extras and venv_answers("import studio.version"):
+    fits = stamped_key == key and extras <= stamped_extras and not (VENV / UNFINISHED_NAME).exists()
+    if fits and venv_answers("import studio.version"):
         return
     if os.path.lexists(str(VENV)) and not is_usable():
         say("The environment in .venv is unfinished or broken: building it anew.")
