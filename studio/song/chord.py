@@ -62,7 +62,7 @@ class Chord:
     @classmethod
     def parse(cls, text: str) -> Chord:
         """Read a symbol such as "F#m7b5" or "Bb/D". Raises SongError."""
-        match = re.fullmatch(r"\s*([A-G](?:#|b)?)(.*?)(?:/([A-G](?:#|b)?))?\s*", text[:40])
+        match = re.fullmatch(r"\s*([A-G](?:#{1,2}|b{1,2})?)(.*?)(?:/([A-G](?:#{1,2}|b{1,2})?))?\s*", text[:40])
         if not match:
             raise SongError(f"chord {text[:40]!r}: write a root and a quality, such as Am7, F#m7b5 or Bb/D")
         quality = match[2]

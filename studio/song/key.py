@@ -35,7 +35,8 @@ class Key:
     mode: str = "major"
 
     def __post_init__(self) -> None:
-        pitch_class(self.tonic)
+        if self.tonic not in _NAMES_BY_FIFTHS:
+            raise SongError(f"tonic {self.tonic[:20]!r}: use A to G with one # or b, such as F# or Bb")
         if self.mode not in DEGREE_OF_MODE:
             raise SongError(f"mode {self.mode[:20]!r}: use one of {', '.join(MODES)}")
 

@@ -11,7 +11,7 @@ from studio.song.chord import ChordSpan
 from studio.song.errors import SongError
 from studio.song.key import Key
 from studio.song.meter import Meter
-from studio.song.notes import Note
+from studio.song.notes import PPQ, Note
 from studio.song.tempo import TempoPoint, check_tempo_points
 
 KINDS = ("intro", "verse", "prechorus", "chorus", "postchorus", "bridge", "break", "outro")
@@ -72,6 +72,7 @@ class StemMix:
     pan: float = 0.0
     mute: bool = False
     solo: bool = False
+    extra: Extra = _extra()
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,8 @@ class Song:
         first = self.sections[0].meter or self.meter
         if not 0 <= self.pickup < first.bar_beats:
             raise SongError(f"pickup of {self.pickup} beats: it must be shorter than the first bar ({first})")
+        if (self.pickup * PPQ).denominator != 1:
+            raise SongError(f"pickup of {self.pickup} beats: it must lie on the 1/{PPQ} beat grid, such as 1/2 or 3/4")
 
     def _check_cells(self) -> None:
         sections = {section.id for section in self.sections}
