@@ -24,6 +24,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
@@ -283,7 +284,7 @@ def explain_pip(lines: list[str], log: Path) -> str:
     """One line with a remedy for pip's failure."""
     text = "\n".join(lines)
     if "No space left" in text:
-        return f"the disk is full: the install needs about 1 GB in {ROOT}"
+        return f"the disk is full: the install needs about half a gigabyte in {ROOT}"
     offline = (
         "Failed to establish a new connection",
         "Temporary failure in name resolution",
@@ -291,11 +292,12 @@ def explain_pip(lines: list[str], log: Path) -> str:
         "ConnectTimeout",
         "Network is unreachable",
         "No route to host",
+        "(from versions: none)",  # the index gave no answer at all
     )
     if any(sign in text for sign in offline):
         return "the Python packages cannot be reached: connect to the network and run start.py again"
-    errors = [line for line in lines if line.startswith("ERROR")]
-    return "pip failed ({}): the whole story is in {}".format((errors or lines or ["no output"])[-1], log)
+    errors = [line.strip() for line in lines if line.strip().startswith("ERROR")]
+    return f"pip failed ({errors[-1] if errors else last_line(text)}): the whole story is in {log}"
 
 
 # -- the system's own packages -----------------------------------------------------------------------------
@@ -368,11 +370,15 @@ def run_quietly(command: list[str]) -> bool:
 
 def home_folder() -> Path | None:
     """The user's home, if it is there and can be written."""
-    try:
-        home = Path(os.environ.get("HOME") or "~").expanduser() if os.name != "nt" else Path.home()
-    except RuntimeError:  # the user has no entry in the password file
+    home = os.path.expanduser("~")  # "~" again where it is unknown, "/" where HOME is set to nothing
+    if not os.path.isabs(home) or os.environ.get("HOME") == "":
         return None
-    return home if home.is_absolute() and home.is_dir() and os.access(str(home), os.W_OK) else None
+    try:
+        # Tried rather than asked: for root, and on read-only file systems, permissions tell little.
+        with tempfile.TemporaryFile(dir=home):
+            return Path(home)
+    except OSError:
+        return None
 
 
 def demo_folder(home: Path | None) -> Path:
@@ -537,6 +543,9 @@ def main(argv: list[str]) -> int:
         return run_app()
     except StartError as error:
         print(f"start.py: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # who was reading, has gone; nothing more can be told, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         print(
