@@ -1,0 +1,100 @@
+"""Dynamics: compressor, and ducking by known triggers.
+
+Arrays (channels, frames) float32, nothing is delayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_CONTROL_HZ = 2000  # gains are computed at about this rate and joined by straight lines
+
+
+def compress(
+    x: Floats,
+    rate: int,
+    threshold_db: float,
+    ratio: float,
+    attack_ms: float,
+    release_ms: float,
+    makeup_db: float = 0.0,
+    knee_db: float = 6.0,
+) -> Floats:
+    """Feed-forward peak compressor, channels linked.
+
+    Soft-knee gain computer and smooth branching detector on the gain in dB: Giannoulis, Massberg & Reiss,
+    "Digital dynamic range compressor design", JAES 60 (2012), equations 4 and 16.
+    """
+    block = max(1, rate // _CONTROL_HZ)
+    frames = x.shape[1]
+    count = -(-frames // block)
+    peaks = np.zeros(count * block, np.float32)
+    np.abs(x).max(axis=0, out=peaks[:frames]) if frames else None
+    level = 20 * np.log10(np.maximum(peaks.reshape(count, block).max(axis=1), 1e-6).astype(np.float64))
+    wanted = -static_reduction(level, threshold_db, ratio, knee_db)
+    gain = _follow(
+        wanted, np.exp(-1000 * block / rate / attack_ms), np.exp(-1000 * block / rate / release_ms)
+    )
+    linear = (10 ** ((gain + makeup_db) / 20)).astype(np.float32)
+    return _apply_blocks(x, linear, block)
+
+
+def static_reduction(
+    level_db: NDArray[np.float64], threshold_db: float, ratio: float, knee_db: float
+) -> NDArray[np.float64]:
+    """Decibels taken off a steady level: none below the knee, (1 - 1/ratio) of the excess above it."""
+    over = level_db - threshold_db
+    slope = 1.0 - 1.0 / ratio
+    hard = slope * np.maximum(over, 0.0)
+    if knee_db <= 0.0:
+        return hard
+    return np.where(2 * np.abs(over) <= knee_db, slope * (over + knee_db / 2) ** 2 / (2 * knee_db), hard)
+
+
+def _follow(wanted: NDArray[np.float64], fall: float, rise: float) -> NDArray[np.float64]:
+    """One-pole smoothing towards `wanted` (dB <= 0): `fall` on the way down, `rise` on the way up."""
+    value = 0.0
+    followed = []
+    for target in wanted.tolist():
+        keep = fall if target < value else rise
+        value = target + keep * (value - target)
+        followed.append(value)
+    return np.array(followed)
+
+
+def _apply_blocks(x: Floats, gain: Floats, block: int) -> Floats:
+    """Multiply by block gains joined by straight lines."""
+    following = np.append(gain[1:], gain[-1:])
+    ramp = np.arange(block, dtype=np.float32) / np.float32(block)
+    curve = (gain[:, None] + (following - gain)[:, None] * ramp).reshape(-1)[: x.shape[1]]
+    return x * curve
+
+
+def duck(
+    x: Floats,
+    onset_frames: Sequence[int],
+    rate: int,
+    depth_db: float,
+    attack_ms: float = 2.0,
+    release_ms: float = 180.0,
+) -> Floats:
+    """Side-chain by known onsets: `depth_db` down within `attack_ms` of each, back up over `release_ms`.
+
+    The way back is a raised cosine in dB. Overlapping dips do not add: the deepest counts.
+    """
+    attack = max(1, round(attack_ms * rate / 1000))
+    release = max(1, round(release_ms * rate / 1000))
+    down = np.linspace(0.0, 1.0, attack, endpoint=False)
+    back = 0.5 + 0.5 * np.cos(np.pi * np.arange(release) / release)
+    dip = (10 ** (-depth_db / 20 * np.concatenate([down, back]))).astype(np.float32)
+    gain = np.ones(x.shape[1], np.float32)
+    for onset in onset_frames:
+        if 0 <= onset < len(gain):
+            part = gain[onset : onset + len(dip)]
+            np.minimum(part, dip[: len(part)], out=part)
+    return x * gain

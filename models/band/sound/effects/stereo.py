@@ -1,0 +1,27 @@
+"""Place in the stereo field. Arrays (2, frames) float32 in and out, nothing is delayed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.band.sound.effects.tone import Band, biquad, run_filter
+
+Floats = NDArray[np.float32]
+
+_MONO_BELOW_HZ = 120.0
+
+
+def width(x: Floats, rate: int, amount: float) -> Floats:
+    """Scale the side signal above 120 Hz, mono below: 0 is mono, 2 twice as wide; the mono sum stays."""
+    mid = (x[0] + x[1]) * np.float32(0.5)
+    side = (x[0] - x[1]) * np.float32(0.5 * amount)
+    side = run_filter(np.array([biquad(Band("highpass", _MONO_BELOW_HZ), rate)]), side[None])[0]
+    return np.stack([mid + side, mid - side])
+
+
+def pan(x: Floats, position: float) -> Floats:
+    """Constant power: -1 left, 0 unchanged, +1 right (the side that stays is then 3 dB up)."""
+    angle = (position + 1.0) * np.pi / 4
+    gains = np.array([[np.cos(angle)], [np.sin(angle)]]) * np.sqrt(2.0)
+    return x * gains.astype(np.float32)

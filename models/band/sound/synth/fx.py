@@ -1,0 +1,63 @@
+"""The fx voice: risers, falls, impacts, beds. Each sound is drawn for the length it must fill.
+
+Keys are named in `FX_KEYS`. What rises (`riser_*`, `reverse_cymbal`, `swell`, `sweep_up`) grows over the
+held length and peaks in its last millisecond, so that it resolves on the bar line that ends it. What falls
+or strikes starts at full force at its onset and may ring past the held length. Beds fade in and out within
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.band.sound.synth.fx_sounds import SOUNDS, Maker
+from models.band.sound.synth.wavetable import Floats
+from models.band.sound.voice import Hit, checked_hits, checked_rate
+
+FX_KEYS: dict[str, int] = {name: 36 + place for place, name in enumerate(SOUNDS)}
+
+_MAKERS: dict[int, Maker] = {FX_KEYS[name]: maker for name, maker in SOUNDS.items()}
+_VELOCITY_DB = 24.0
+_TAIL_SECONDS = 4.0
+_DECLICK_SECONDS = 0.002
+
+
+class FxVoice:
+    """Plays the fx sounds; keys without a sound are silent. See `Voice`."""
+
+    def __init__(self, rate: int):
+        self.rate = checked_rate(rate)
+
+    def tail_frames(self) -> int:
+        """What strikes rings for at most four seconds."""
+        return round(_TAIL_SECONDS * self.rate)
+
+    def render(self, hits: Sequence[Hit], frames: int) -> Floats:
+        """Play `hits` into (2, frames) float32; see `Voice.render`."""
+        out = np.zeros((2, frames), np.float32)
+        made: dict[tuple[int, int], Floats] = {}
+        for hit in checked_hits(hits, frames):
+            maker = _MAKERS.get(hit.key)
+            if maker is None or hit.frame >= frames:
+                continue
+            held = max(1, hit.frames)
+            if (hit.key, held) not in made:
+                made[hit.key, held] = self._make(maker, held)
+            sound = made[hit.key, held]
+            length = min(sound.shape[1], frames - hit.frame)
+            gain = np.float32(10 ** (_VELOCITY_DB * (hit.velocity - 100) / 126 / 20))
+            out[:, hit.frame : hit.frame + length] += gain * sound[:, :length]
+        return out
+
+    def _make(self, maker: Maker, held: int) -> Floats:
+        sound = maker(held, self.rate)[:, : held + self.tail_frames()].astype(np.float32)
+        fade = min(sound.shape[1], round(_DECLICK_SECONDS * self.rate))
+        sound[:, -fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+        return sound
+
+
+def fx_voice(rate: int) -> FxVoice:
+    """The fx voice at `rate`."""
+    return FxVoice(rate)

@@ -1,0 +1,99 @@
+"""Noise and its sweeping filters, for fx sounds: (2, frames) float64."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Sound = NDArray[np.float64]
+
+_STEPS_PER_OCTAVE = 4
+
+
+def white(frames: int, rate: int, seed: int) -> Sound:
+    """Stereo white noise, the sides independent, of the same power per hertz at every rate."""
+    random = np.random.Generator(np.random.PCG64([seed, 40]))
+    return random.standard_normal((frames, 2)).T * np.sqrt(rate / 48000)
+
+
+def narrow(x: Sound, amount: float) -> Sound:
+    """Share `amount` of the side signal taken out: 1 is mono."""
+    mid = x.mean(axis=0)
+    return mid + (x - mid) * (1.0 - amount)
+
+
+def filtered(x: Sound, rate: int, kind: str, hz: float | tuple[float, float], order: int = 2) -> Sound:
+    """A Butterworth filter from rest."""
+    from scipy import signal
+
+    corners = np.minimum(np.array(hz), 0.45 * rate)
+    sections = signal.butter(order, corners, kind, fs=rate, output="sos")
+    return np.asarray(signal.sosfilt(sections, x, axis=-1))
+
+
+def swept(x: Sound, rate: int, kind: str, hz: NDArray[np.float64], q: float = 0.8) -> Sound:
+    """`x` through a two-pole filter whose corner follows `hz` (frames,).
+
+    Crossfades between fixed filters a quarter of an octave apart, each run only where it is heard.
+    """
+    from scipy import signal
+
+    from models.band.sound.effects.tone import Band, biquad
+
+    place = np.log2(np.clip(hz, 20.0, 0.42 * rate) / 20.0) * _STEPS_PER_OCTAVE
+    out = np.zeros_like(x)
+    settle = round(0.05 * rate)
+    for step in range(int(place.min()), int(place.max()) + 2):
+        weight = np.maximum(0.0, 1.0 - np.abs(place - step))
+        heard = np.flatnonzero(weight)
+        if not len(heard):
+            continue
+        start, stop = max(0, int(heard[0]) - settle), int(heard[-1]) + 1
+        corner = 20.0 * 2.0 ** (step / _STEPS_PER_OCTAVE)
+        if kind == "bandpass":
+            section = np.array(
+                [
+                    [
+                        *signal.butter(
+                            1,
+                            [corner / (1 + 0.5 / q), min(corner * (1 + 0.5 / q), 0.47 * rate)],
+                            "bandpass",
+                            fs=rate,
+                            output="sos",
+                        )[0]
+                    ]
+                ]
+            )
+        else:
+            section = biquad(Band(kind, corner, 0.0, q), rate)[None]
+        out[:, start:stop] += signal.sosfilt(section, x[:, start:stop], axis=1) * weight[start:stop]
+    return out
+
+
+def geometric(start: float, end: float, frames: int, bend: float = 1.0) -> NDArray[np.float64]:
+    """From `start` to `end` at an even musical pace; `bend` over 1 hurries towards the end."""
+    along = np.linspace(0.0, 1.0, frames) ** bend
+    return np.asarray(start * (end / start) ** along)
+
+
+def turns(hz: NDArray[np.float64], rate: int, start: float = 0.0) -> NDArray[np.float64]:
+    """Phase in radians of a tone of pitch `hz` (frames,), at `start` (turns) in the first frame."""
+    return 2 * np.pi * (start + np.concatenate([[0.0], np.cumsum(hz[:-1])]) / rate)
+
+
+def fall(frames: int, rate: int, seconds: float) -> NDArray[np.float64]:
+    """exp from 1, down by 60 dB after `seconds`."""
+    return np.exp(np.arange(frames) * (-6.9078 / (seconds * rate)))
+
+
+def saw(hz: NDArray[np.float64], rate: int, start: float = 0.0) -> NDArray[np.float64]:
+    """A band-limited saw of moving pitch: harmonics drop out before they reach 20 kHz.
+
+    Up to 40 harmonics, which is all a riser needs; each fades out over the last fifth below its limit.
+    """
+    top = min(20000.0, 0.45 * rate)
+    phase = turns(hz, rate, start)
+    out = np.zeros(len(hz))
+    for k in range(1, min(40, int(top / hz.min())) + 1):
+        out += np.sin(k * phase) / k * np.clip((top - k * hz) / (0.2 * top), 0.0, 1.0)
+    return out

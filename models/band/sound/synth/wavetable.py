@@ -1,0 +1,129 @@
+"""Band-limited waves: a wave is its harmonic amplitudes, a filter is a gain on them, a note reads the table.
+
+A table holds one period per row; rows differ in the corner of the note's filter, an eighth of an octave
+apart. Reading crossfades between two rows, so a sweeping resonant filter costs no more than a second
+look-up, can never become unstable, and nothing above the highest allowed harmonic exists at any moment.
+Filter gains are used without their phase: all rows are then in step, and a crossfade between them is a
+filter between them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.band.sound.synth.patch import Filter, Oscillator
+
+Floats = NDArray[np.float32]
+
+TOP_HZ = 20000.0
+ROWS_PER_OCTAVE = 8
+
+# Formants of sung vowels: centre Hz, bandwidth Hz, level dB (values of the order of Peterson & Barney 1952).
+FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
+    "ah": ((750.0, 110.0, 0.0), (1150.0, 120.0, -5.0), (2700.0, 180.0, -16.0), (3500.0, 220.0, -22.0)),
+    "oh": ((450.0, 90.0, 0.0), (800.0, 100.0, -7.0), (2700.0, 180.0, -22.0), (3400.0, 220.0, -26.0)),
+    "oo": ((330.0, 80.0, 0.0), (750.0, 90.0, -14.0), (2600.0, 180.0, -28.0), (3300.0, 220.0, -32.0)),
+    "ee": ((290.0, 80.0, 0.0), (2200.0, 140.0, -12.0), (2950.0, 180.0, -16.0), (3500.0, 220.0, -20.0)),
+}
+
+_ORGAN = {1: 1.0, 2: 0.8, 3: 0.55, 4: 0.4, 6: 0.22, 8: 0.3, 10: 0.08, 12: 0.08, 16: 0.12}
+_GLASS = {1: 1.0, 2: 0.12, 3: 0.35, 5: 0.22, 7: 0.10, 9: 0.14, 13: 0.06, 17: 0.04}
+
+
+def harmonics(oscillator: Oscillator, count: int) -> NDArray[np.float64]:
+    """Sine amplitudes of harmonics 1..`count`, wave of about unit power."""
+    k = np.arange(1, count + 1, dtype=np.float64)
+    wave = oscillator.wave
+    if wave == "saw" or wave == "pulse":  # a pulse is two saws, see note.py
+        amplitude = 1.0 / k
+    elif wave == "square":
+        amplitude = np.where(k % 2 == 1, 1.4 / k, 0.0)
+    elif wave == "triangle":
+        amplitude = np.where(k % 2 == 1, 1.3 / k**2 * np.where(k % 4 == 1, 1.0, -1.0), 0.0)
+    elif wave == "hollow":  # odd harmonics that fall faster than a square's: clarinet, whistle
+        amplitude = np.where(k % 2 == 1, 1.3 / k**1.6, 0.12 / k**1.8)
+    else:
+        drawn = {"organ": _ORGAN, "glass": _GLASS}.get(wave, {1: 1.2})
+        amplitude = np.array([drawn.get(int(i), 0.0) for i in k])
+    return np.asarray(amplitude)
+
+
+def filter_gain(kind: str, resonance: float, ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gain of the analog prototype at `ratio` = frequency / corner.
+
+    lowpass24 is four one-pole stages in a feedback loop (Moog's ladder; Stilson & Smith, "Analyzing the
+    Moog VCF", 1996) with half of its loss in the passband made up; the others are the two-pole
+    state-variable filter.
+    """
+    s = 1j * ratio
+    if kind == "lowpass24":
+        k = 3.9 * resonance
+        return np.asarray((1.0 + 0.5 * k) * np.abs(1.0 / ((1.0 + s) ** 4 + k)))
+    q = 0.707 + 11.0 * resonance**2
+    below = s * s + s / q + 1.0
+    if kind == "lowpass12":
+        return np.asarray(np.abs(1.0 / below))
+    if kind == "highpass":
+        return np.asarray(np.abs(s * s / below))
+    return np.asarray(np.abs(s / q / below))
+
+
+def formant_gain(vowel: str, hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gain of a vowel's formants at `hz`, a floor of -40 dB between them."""
+    if vowel == "none":
+        return np.ones_like(hz)
+    total = np.full_like(hz, 0.01)
+    for centre, bandwidth, level in FORMANTS[vowel]:
+        total += (
+            10 ** (level / 20)
+            / np.sqrt(1.0 + ((hz - centre) / (0.5 * bandwidth + 0.02 * centre)) ** 2) ** 1.5
+        )
+    return total
+
+
+def highest_harmonic(hz: float, rate: int) -> int:
+    """How many harmonics of `hz` stay below 20 kHz and 0.45 of the rate."""
+    return max(1, int(min(TOP_HZ, 0.45 * rate) / hz))
+
+
+class Table:
+    """Rows of one period each, for corners on a grid of 1/8 octave from `lowest_octave` (log2 Hz)."""
+
+    def __init__(
+        self, spectrum: NDArray[np.float64], hz: float, shape: Filter | None, lowest: float, highest: float
+    ):
+        count = len(spectrum)
+        self.bits = max(8, int(np.ceil(np.log2(8 * count))))
+        self.lowest_octave = lowest
+        if shape is None:
+            rows = spectrum[None, :]
+        else:
+            steps = np.arange(int(np.ceil((highest - lowest) * ROWS_PER_OCTAVE)) + 2)
+            corners = 2.0 ** (lowest + steps / ROWS_PER_OCTAVE)
+            ratio = np.arange(1, count + 1)[None, :] * hz / corners[:, None]
+            rows = spectrum[None, :] * filter_gain(shape.kind, shape.resonance, ratio)
+        size = 1 << self.bits
+        bins = np.zeros((len(rows), size // 2 + 1), np.complex128)
+        bins[:, 1 : count + 1] = rows * (-0.5j * size)
+        period = np.fft.irfft(bins, size, axis=1).astype(np.float32)
+        # One sample more than a period, so that interpolation never wraps.
+        self.rows = np.concatenate([period, period[:, :1]], axis=1)
+        self._flat = self.rows.ravel()
+        self._slope = np.diff(self.rows, axis=1, append=0).ravel()
+
+    def read(self, phase: NDArray[np.uint32], octave: Floats | None) -> Floats:
+        """The wave at `phase` (a period is 2**32) and filter corners `octave` (log2 Hz), both (frames,)."""
+        shift = np.uint32(32 - self.bits)
+        index = (phase >> shift).astype(np.int32)
+        part = (phase & np.uint32((1 << int(shift)) - 1)).astype(np.float32) * np.float32(2.0 ** -int(shift))
+        if octave is None or len(self.rows) == 1:
+            return np.asarray(self._flat[index] + part * self._slope[index])
+        row = np.clip((octave - np.float32(self.lowest_octave)) * ROWS_PER_OCTAVE, 0, len(self.rows) - 1.001)
+        whole = row.astype(np.int32)
+        blend = row - whole
+        index += whole * np.int32(self.rows.shape[1])
+        low = self._flat[index] + part * self._slope[index]
+        index += np.int32(self.rows.shape[1])
+        high = self._flat[index] + part * self._slope[index]
+        return np.asarray(low + blend * (high - low), np.float32)
