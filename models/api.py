@@ -72,7 +72,7 @@ class Place:
     """Where the cell's section stands in the song.
 
     `occurrence` counts sections of this kind from 0, of `occurrences` in all; `before` and `after` are the kinds of
-    the neighbours, None at the ends. `energy` is 0..1. `start_bar` counts from 1.
+    the neighbours, None at the ends. `energy` is 0..1, `after_energy` the next section's. `start_bar` counts from 1.
     """
 
     kind: str
@@ -85,6 +85,12 @@ class Place:
     energy: float = 0.5
     before: str | None = None
     after: str | None = None
+    after_energy: float = 0.0
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the song ends here. A song of one section is a loop and does not end, unless it is an outro."""
+        return self.after is None and (self.count > 1 or self.kind == "outro")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,147 @@
+"""The embedded band as an engine: composes a cell in a style and plays it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from models.api import Audio, Cancel, Cancelled, EngineError, EngineInfo, Note, StemRequest, StemResult, never_cancelled
+from models.band import instruments
+from models.band.compose import PARTS, compose
+from models.band.compose.draw import stream
+from models.band.compose.drums import kick_starts
+from models.band.sound.effects import Chain, EffectError, parse_chain
+from models.band.sound.voice import Hit
+from models.styles import Style, StyleError, load_style
+from models.timing import CellClock
+
+VERSION = "1"
+"""Goes up whenever the same request would sound different."""
+LICENCE = "CC0-1.0"
+LONGEST_TAIL = 12.0
+"""Seconds. What still rings after this is faded away."""
+SILENCE = 1e-4
+"""-80 dBFS: a tail below this is not kept."""
+
+
+class Band:
+    """Plays drums, bass, harmony, lead and fx in every style of models.styles; needs no weights."""
+
+    info = EngineInfo(
+        name="band", version=VERSION, roles=tuple(PARTS), composes=True, code_licence="Apache-2.0",
+        output_licence=LICENCE,
+    )  # fmt: skip
+
+    def compose(self, request: StemRequest) -> tuple[Note, ...]:
+        """The notes of a cell; deterministic in the request."""
+        return compose(request, _style(request))
+
+    def generate(self, request: StemRequest, cancel: Cancel = never_cancelled) -> StemResult:
+        """Compose (unless the request brings notes) and play. Raises EngineError, or Cancelled between steps."""
+        if request.role not in PARTS:
+            raise EngineError(f"the band does not play {request.role}; it plays {', '.join(PARTS)}")
+        style = _style(request)
+        notes = request.notes if request.notes is not None else compose(request, style)
+        layers = layer_names(request, style)
+        chain = _chain(style, request.role)
+        audio = _play(request, notes, layers, chain, cancel)
+        return StemResult(
+            rate=request.rate, seed=request.seed, engine="band", version=VERSION, audio=audio, notes=notes,
+            layers=tuple((name, instruments.program(name)) for name in layers),
+            parameters={"style": style.name, "song_seed": request.song_seed, "instruments": list(layers)},
+            licence=LICENCE,
+        )  # fmt: skip
+
+
+def _style(request: StemRequest) -> Style:
+    try:
+        return load_style(request.style)
+    except StyleError as error:
+        raise EngineError(str(error)) from error
+
+
+@lru_cache(maxsize=256)
+def _chain_of(style: str, role: str) -> Chain:
+    try:
+        return parse_chain(dict(load_style(style).mix[role].chain), f"{style}.toml: mix: {role}")
+    except EffectError as error:
+        raise EngineError(str(error)) from error
+
+
+def _chain(style: Style, role: str) -> Chain:
+    return _chain_of(style.name, role)
+
+
+def layer_names(request: StemRequest, style: Style) -> tuple[str, ...]:
+    """The instruments of a stem's layers: the same in every cell of a song.
+
+    `parameters["instruments"]`, a list of names, overrides the style's choice from the first layer on.
+    """
+    choices: list[tuple[str, ...]]
+    if request.role == "drums":
+        choices = [tuple(f"kit:{kit}" for kit in style.drums.kits)]
+    elif request.role == "bass":
+        choices = [style.bass.instruments]
+    elif request.role == "harmony":
+        choices = [layer.instruments for layer in style.harmony.layers]
+    elif request.role == "lead":
+        choices = [style.lead.instruments] * 2
+    else:
+        choices = [("fx",)]
+    asked = [str(name) for name in request.parameters.get("instruments", ())][: len(choices)]
+    # The two layers of a lead share one draw: a doubling is the same instrument an octave away.
+    drawn = [
+        stream("instrument", request.song_seed, style.name, request.role, 0 if request.role == "lead" else k).choice(names)
+        for k, names in enumerate(choices)
+    ]
+    if request.role == "lead" and asked:
+        asked = [asked[0], asked[-1]]
+    return tuple([*asked, *drawn[len(asked) :]])
+
+
+def _play(request: StemRequest, notes: tuple[Note, ...], layers: tuple[str, ...], chain: Chain, cancel: Cancel) -> Audio:
+    clock = CellClock.of(request)
+    bpm = clock.bpm()
+    tail = min(chain.tail_seconds(bpm), LONGEST_TAIL)
+    used = sorted({note.layer for note in notes})
+    voices = {layer: instruments.voice(_layer(layers, layer), request.rate, round(bpm, 3)) for layer in used}
+    ring = max((voice.tail_frames() for voice in voices.values()), default=0)
+    frames = request.frames + min(ring + round(tail * request.rate), round(LONGEST_TAIL * request.rate))
+    audio = np.zeros((2, frames), np.float32)
+    for layer, voice in voices.items():
+        if cancel():
+            raise Cancelled("cancelled")
+        audio += voice.render(_hits(notes, layer, clock), frames)
+    if cancel():
+        raise Cancelled("cancelled")
+    triggers = [clock.frame(start) for start in kick_starts(request.context)]
+    return _trimmed(chain.apply(audio, request.rate, bpm, triggers), request.frames, request.rate)
+
+
+def _layer(layers: tuple[str, ...], layer: int) -> str:
+    if layer >= len(layers):
+        raise EngineError(f"a note asks for layer {layer}; this stem has {len(layers)}")
+    return layers[layer]
+
+
+def _hits(notes: tuple[Note, ...], layer: int, clock: CellClock) -> list[Hit]:
+    hits: list[Hit] = []
+    for note in notes:
+        if note.layer == layer:
+            start = clock.frame(note.start)
+            hits.append(Hit(max(start, 0), max(clock.frame(note.end) - start, 1), note.pitch, note.velocity))
+    return hits
+
+
+def _trimmed(audio: Audio, frames: int, rate: int) -> Audio:
+    """The audio without the silence after its tail; the last 20 ms before the cut fade to zero."""
+    loud = np.flatnonzero(np.max(np.abs(audio[:, frames:]), axis=0) > SILENCE)
+    end = frames + (int(loud[-1]) + 1 if loud.size else 0)
+    fade = min(round(0.02 * rate), end - frames)
+    audio = np.ascontiguousarray(audio[:, :end])
+    if fade:
+        audio[:, end - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+    return audio
+
+
