@@ -1,0 +1,1 @@
+"""Bundled sounds and the script that rebuilds them."""

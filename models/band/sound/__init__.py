@@ -1,0 +1,1 @@
+"""Sound of the band: notes to stereo audio. Sampled voices, synthesizer, effects."""

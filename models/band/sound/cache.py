@@ -1,0 +1,48 @@
+"""A store of arrays that forgets the least recently used ones when it grows past a number of bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = tuple[NDArray[Any], ...]
+
+
+class ByteCache:
+    """Least-recently-used arrays under hashable keys, at most `budget` bytes in all. Safe between threads."""
+
+    def __init__(self, budget: int) -> None:
+        """Start empty."""
+        self._budget = budget
+        self._used = 0
+        self._held: OrderedDict[Hashable, Arrays] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Arrays | None:
+        """Return the arrays under `key`, or None."""
+        with self._lock:
+            found = self._held.get(key)
+            if found is not None:
+                self._held.move_to_end(key)
+            return found
+
+    def put(self, key: Hashable, arrays: Arrays) -> None:
+        """Keep read-only arrays under `key`, dropping the oldest ones to stay within the budget."""
+        for array in arrays:
+            array.flags.writeable = False
+        with self._lock:
+            old = self._held.pop(key, None)
+            self._used -= _size(old) if old else 0
+            self._held[key] = arrays
+            self._used += _size(arrays)
+            while self._used > self._budget and len(self._held) > 1:
+                self._used -= _size(self._held.popitem(last=False)[1])
+
+
+def _size(arrays: Arrays) -> int:
+    return sum(int(np.asarray(array).nbytes) for array in {id(array): array for array in arrays}.values())
