@@ -95,7 +95,9 @@ def test_wheel_holds_every_file_of_the_packages_and_the_licences(source: Path, w
     assert expected
     assert {name for name in names if ".dist-info/" not in name} == expected
     licences = {name.split(".dist-info/licenses/")[1] for name in names if ".dist-info/licenses/" in name}
-    assert {"LICENSE", "NOTICE"} <= licences
+    bundled = {path.relative_to(source).as_posix() for path in source.glob("models/**/licenses/*")}
+    assert bundled
+    assert licences == {"LICENSE", "NOTICE"} | bundled
 
 
 def test_wheel_built_from_the_sdist_is_the_same(source: Path, wheel: Path, tmp_path: Path) -> None:
