@@ -14,6 +14,7 @@ is recognised and built anew.
 """
 
 import argparse
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -25,7 +26,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 OLDEST_PYTHON = (3, 11)
 if sys.version_info < OLDEST_PYTHON:
@@ -40,6 +48,7 @@ VENV = ROOT / ".venv"
 STAMP_NAME = "stemwright-stamp.json"
 UNFINISHED_NAME = "stemwright-unfinished"
 LOG_NAME = "stemwright-install.log"
+LOCK_NAME = ".start-lock"
 
 DEMO_PROMPT = "uplifting synthwave at 108 bpm in A minor, two verses and a double chorus at the end"
 DEMO_OPTIONS = ["--seed", "7"]
@@ -151,20 +160,59 @@ def is_usable() -> bool:
     return venv_answers(f"import sys, pip; sys.exit(sys.version_info[:2] != {version!r})")
 
 
+def is_ready(key: str, extras: frozenset[str]) -> bool:
+    """Whether a finished install for `key` is there that has at least `extras` and still runs."""
+    stamped_key, stamped_extras = read_stamp()
+    fits = stamped_key == key and extras <= stamped_extras and not (VENV / UNFINISHED_NAME).exists()
+    return fits and venv_answers("import studio.version")
+
+
 def prepare(extras: frozenset[str] = frozenset()) -> None:
     """Make sure that .venv holds Stemwright with at least `extras`; quick when it does already."""
     key = environment_key()
-    stamped_key, stamped_extras = read_stamp()
-    fits = stamped_key == key and extras <= stamped_extras and not (VENV / UNFINISHED_NAME).exists()
-    if fits and venv_answers("import studio.version"):
+    if is_ready(key, extras):
         return
-    if os.path.lexists(str(VENV)) and not is_usable():
-        say("The environment in .venv is unfinished or broken: building it anew.")
-        remove_venv()
-    if not VENV.exists():
-        make_venv()
-    install(extras | stamped_extras)
-    write_stamp(key, extras | stamped_extras)
+    with install_lock():
+        if is_ready(key, extras):  # by then
+            return
+        extras |= read_stamp()[1]
+        if os.path.lexists(str(VENV)) and not is_usable():
+            say("The environment in .venv is unfinished or broken: building it anew.")
+            remove_venv()
+        if not VENV.exists():
+            make_venv()
+        install(extras)
+        write_stamp(key, extras)
+
+
+@contextlib.contextmanager
+def install_lock() -> Iterator[None]:
+    """Keeps a second start.py from taking the first one's unfinished work for a ruin.
+
+    It is the system's lock on a file: however this process ends, the lock ends with it.
+    """
+    try:
+        lock = open(str(ROOT / LOCK_NAME), "w")  # noqa: SIM115 - the `with` below closes it
+    except OSError as error:
+        raise StartError(f"cannot write in {ROOT} ({error}): move the project to a folder of yours") from None
+    with lock:
+        if not take_lock(lock.fileno()):
+            say("Another start.py is installing here: waiting for it.")
+            while not take_lock(lock.fileno()):
+                time.sleep(0.2)
+        yield
+
+
+def take_lock(descriptor: int) -> bool:
+    """Lock an open file for this process, if no other has."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def remove_venv() -> None:
@@ -185,11 +233,8 @@ def make_venv() -> None:
     ):
         raise StartError("without it no environment can be made: run the command above, then start.py again")
     say("Making the environment in .venv")
-    try:
-        VENV.mkdir()
-        (VENV / UNFINISHED_NAME).touch()
-    except OSError as error:
-        raise StartError(f"cannot write in {ROOT} ({error}): move the project to a folder of yours") from None
+    VENV.mkdir()
+    (VENV / UNFINISHED_NAME).touch()
     # Asked of the Python below any environment that start.py itself was run from.
     base = getattr(sys, "_base_executable", None) or sys.executable
     done = subprocess.run(
@@ -441,7 +486,7 @@ def nearest(path: Path) -> str:
 
 
 def has_screen() -> bool:
-    if sys.platform in ("win32", "darwin"):
+    if platform.system() in ("Windows", "Darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -176,6 +177,22 @@ def test_environment_whose_python_is_gone_is_built_anew(start: ModuleType, insta
     start.prepare()
     assert installer.steps() == ["make", "install "]
     assert not (start.VENV / "leftover").exists()
+
+
+def test_a_second_start_waits_for_the_first_and_then_has_nothing_to_do(
+    start: ModuleType, installer: Installer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = threading.Event()
+    monkeypatch.setattr(start, "say", lambda text: waiting.set())
+    with start.install_lock():
+        second = threading.Thread(target=start.prepare)
+        second.start()
+        assert waiting.wait(timeout=60)
+        assert installer.steps() == []
+        installer.make_venv()
+        start.write_stamp(start.environment_key(), frozenset())
+    second.join()
+    assert installer.steps() == ["make"]
 
 
 def test_dangling_link_in_place_of_the_environment_is_replaced(
