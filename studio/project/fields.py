@@ -1,6 +1,6 @@
 """How one field of a record becomes JSON and comes back, checked both ways.
 
-A `Kind` encodes and decodes one value. `RECORD` puts kinds together into a table of fields; what the table does not
+A `Kind` encodes and decodes one value. `record` puts kinds together into a table of fields; what the table does not
 know goes to the record's `extra` and comes back from there. Each function is told where it stands ("sections[2].bars"),
 so that an error names the field.
 """
@@ -214,7 +214,7 @@ def _plain_object(value: Any, where: str) -> dict[str, Any]:
 OBJECT = _both(_plain_object)
 
 
-def record(make: type, table: Mapping[str, Kind]) -> Kind:
+def record(make: Any, table: Mapping[str, Kind]) -> Kind:
     """A dataclass as an object. Fields the table does not know are kept in its `extra`."""
     defaults = {f.name for f in fields(make) if f.default is not MISSING or f.default_factory is not MISSING}
 

@@ -1,0 +1,118 @@
+"""Takes as sound: written once under the name of their content, read back in slices.
+
+A take is kept as 32-bit float WAV: it comes back as exactly the samples the engine made (a mix after reopening is the
+same bytes), writing it costs a copy, and nothing is clipped. The name is the start of the file's SHA-256, so one sound
+is stored once and a damaged file can be told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from studio.project.atomic import PartFile, part_file
+from studio.project.errors import ProjectError, os_problem
+from studio.project.pcm import BLOCK, Float32, Samples, check_block
+from studio.project.wav import write_sound
+
+if TYPE_CHECKING:
+    import soundfile
+
+
+class _Hashing:
+    """A PartFile that also takes the digest of what is written."""
+
+    def __init__(self, part: PartFile) -> None:
+        self._part = part
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        self.digest.update(data)
+        return self._part.write(data)
+
+
+def store(folder: Path, audio: Samples, rate: int) -> str:
+    """Keep sound of shape (channels, frames) in `folder`; the name it has there. Raises ProjectError.
+
+    The same sound again gives the same name and writes nothing new.
+    """
+    if audio.ndim != 2:
+        raise ProjectError(f"sound of shape {audio.shape}: it must be (channels, frames)")
+    channels, frames = audio.shape
+    samples = check_block(audio, channels)
+    with part_file(folder, "take.wav") as part:
+        hashing = _Hashing(part)
+        write_sound(hashing, [samples], rate, channels, frames, Float32(channels))
+        name = f"{hashing.digest.hexdigest()[:32]}.wav"
+        target = folder / name
+        if not (target.is_file() and target.stat().st_size == part.path.stat().st_size):
+            part.publish(target)
+    return name
+
+
+class MediaReader:
+    """A take's sound, read when asked for. `reader[a:b]` is float32 of shape (channels, frames)."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a media file. Raises ProjectError."""
+        import soundfile
+
+        self.path = path
+        try:
+            os.stat(path)
+            self._file: soundfile.SoundFile = soundfile.SoundFile(path)
+        except OSError as error:
+            raise os_problem("read the take", path, error) from error
+        except soundfile.LibsndfileError as error:
+            raise ProjectError(f"{path} is damaged ({error.error_string}); make the take again") from error
+        self.rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.frames: int = self._file.frames
+
+    def read(self, start: int = 0, frames: int | None = None) -> Samples:
+        """`frames` frames from `start` (to the end by default), fewer where the sound ends earlier."""
+        import soundfile
+
+        start = min(max(start, 0), self.frames)
+        count = self.frames - start if frames is None else max(min(frames, self.frames - start), 0)
+        try:
+            self._file.seek(start)
+            data: Samples = self._file.read(count, dtype="float32", always_2d=True).T
+        except soundfile.LibsndfileError as error:
+            raise ProjectError(f"{self.path} is damaged ({error.error_string}); make the take again") from error
+        if data.shape[1] != count:
+            raise ProjectError(f"{self.path} is damaged: it ends before its {self.frames} frames; make the take again")
+        return np.ascontiguousarray(data)
+
+    def blocks(self, frames: int = BLOCK) -> Iterator[Samples]:
+        """The whole sound in pieces of at most `frames` frames."""
+        for start in range(0, self.frames, frames):
+            yield self.read(start, frames)
+
+    def __getitem__(self, where: slice) -> Samples:
+        start, stop, step = where.indices(self.frames)
+        if step < 1:
+            raise ValueError("a take is read forwards")
+        data = self.read(start, max(stop - start, 0))
+        return data[:, ::step]
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> MediaReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
