@@ -177,7 +177,7 @@ def prepare(extras: frozenset[str] = frozenset()) -> None:
             return
         extras |= read_stamp()[1]
         if os.path.lexists(str(VENV)) and not is_usable():
-            say("The environment in .venv is unfinished or broken: building it anew.")
+            say("The environment in .venv is unfinished, broken or another Python's: building it anew.")
             remove_venv()
         if not VENV.exists():
             make_venv()
