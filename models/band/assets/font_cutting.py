@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import soundfile
@@ -16,12 +17,12 @@ _FORMATS = {
 }  # fmt: skip
 _INSTRUMENT, _SAMPLE, _SAMPLE_MODES = 41, 53, 54
 _LINKED = 2 | 4  # sample types "right" and "left"
-Rows = list[tuple]  # type: ignore[type-arg]
+Rows = list[tuple]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How samples are stored: Vorbis level 0 (best) to 1 (smallest); long ones are cut and lose their loop."""
+    """How samples are stored: Vorbis level 0 (best) to 1 (smallest); long ones are cut, without a loop."""
 
     level: float
     longest_seconds: float
@@ -40,7 +41,8 @@ def cut(data: bytes, places: Iterable[tuple[int, int]], recipe: Recipe) -> bytes
     ends = {
         "phdr": (b"EOP", 0, 0, len(kept["pbag"]), 0, 0, 0), "pbag": (len(kept["pgen"]), len(kept["pmod"])),
         "pgen": (0, 0), "pmod": (0,) * 5, "inst": (b"EOI", len(kept["ibag"])),
-        "ibag": (len(kept["igen"]), len(kept["imod"])), "igen": (0, 0), "imod": (0,) * 5, "shdr": (b"EOS",) + (0,) * 9,
+        "ibag": (len(kept["igen"]), len(kept["imod"])), "igen": (0, 0), "imod": (0,) * 5,
+        "shdr": (b"EOS",) + (0,) * 9,
     }  # fmt: skip
     hydra = b"".join(
         _chunk(name, b"".join(struct.pack(form, *row) for row in [*kept[name], ends[name]]))
@@ -126,7 +128,7 @@ def _keep_partners(heads: Rows, samples: dict[int, int]) -> None:
 def _encode(
     heads: Rows, smpl: bytes, samples: dict[int, int], kept: dict[str, Rows], recipe: Recipe
 ) -> tuple[bytes, set[int]]:
-    """Return the sample chunk, and the new numbers of the samples that were cut short; fills `kept["shdr"]`."""
+    """Return the sample chunk and the new numbers of samples that were cut short; fill `kept["shdr"]`."""
     out = bytearray()
     short: set[int] = set()
     for number, place in samples.items():
@@ -163,7 +165,7 @@ def _unloop(kept: dict[str, Rows], short: set[int]) -> None:
     heads = [*kept["inst"], (b"", len(kept["ibag"]))]
     rebuilt: Rows = []
     new_bags: Rows = []
-    for (_, first), (_, last) in zip(heads, heads[1:], strict=False):
+    for (_, first), (_, last) in pairwise(heads):
         for bag in range(first, last):
             rows = kept["igen"][bags[bag][0] : bags[bag + 1][0]]
             new_bags.append((len(rebuilt), bags[bag][1]))

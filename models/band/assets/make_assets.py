@@ -1,13 +1,13 @@
 """Rebuilds the bundled sounds from the packages they come from. For developers; the program never runs it.
 
     apt-get download musescore-general-soundfont-small    # then: dpkg-deb -x FILE.deb FONT_DIR
-    npm pack supersonic-scsynth-samples                   # then: tar -xzf FILE.tgz, which makes SAMPLES_DIR "package"
+    npm pack supersonic-scsynth-samples                   # then: tar -xzf FILE.tgz -C SAMPLES_DIR
     python -m models.band.assets.make_assets font FONT_DIR
     python -m models.band.assets.make_assets oneshots SAMPLES_DIR
-    python -m models.band.assets.make_assets trims        # measures trim_db in presets.toml and kits.toml again
+    python -m models.band.assets.make_assets trims        # measures every trim_db again
 
-The font comes from the small package: next to the 86 MB one it differs in the orchestral strings alone, which are
-53 MB there (33 MB for the two ensembles), far above what a program can bundle.
+The font comes from the small package: next to the 86 MB one it differs in the orchestral strings alone,
+which are 53 MB there (33 MB for the two ensembles), far above what a program can bundle.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def make_oneshots(folder: Path) -> None:
 
 
 def _folded(data: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (frames, channels) as mono where the sides hold nothing, or so much that a mono mix would lose it."""
+    """Return (frames, channels) as mono where the sides hold nothing, or more than the middle does."""
     if data.shape[1] == 1:
         return data
     middle, side = data.mean(axis=1, keepdims=True), (data[:, :1] - data[:, 1:2]) / 2.0
@@ -191,7 +191,7 @@ def _trimmed(data: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
 
 
 def phrase(low: int, high: int, sharp: bool) -> list[Hit]:
-    """Return a plain phrase in the middle of a register: struck notes at 120 BPM, blown and bowed ones at 60."""
+    """Return a plain phrase in the middle of a register: struck notes at 120 BPM, sustained ones at 60."""
     step = RATE // 2 if sharp else RATE
     middle = (low + high) // 2
     return [
@@ -244,7 +244,7 @@ def _write_trims(path: Path, trims: dict[str, float]) -> None:
     text = path.read_text(encoding="utf-8")
     for table, value in trims.items():
         pattern = rf"(\[{re.escape(table)}\]\n(?:[^\[\n]*(?:\[[^\n]*)?\n)*?trim_db = )-?[0-9.]+"
-        text, count = re.subn(pattern, lambda match: match[1] + f"{value:.1f}", text, count=1)
+        text, count = re.subn(pattern, rf"\g<1>{value:.1f}", text, count=1)
         if count != 1:
             raise SystemExit(f"{path.name}: [{table}] has no trim_db line; add one")
     path.write_text(text, encoding="utf-8")

@@ -1,7 +1,8 @@
 """SoundFont envelopes and low-frequency oscillators as arrays, and the release of a note.
 
-Volume follows SF2 2.04 sections 8.1.2 (generators 33-40) with FluidSynth's reading of it: the attack is a straight
-line in amplitude; decay and release are straight lines in decibels that cross `FULL_DB` in the stated time.
+Volume follows SF2 2.04 sections 8.1.2 (generators 33-40) with FluidSynth's reading of it: the attack is a
+straight line in amplitude; decay and release are straight lines in decibels that cross `FULL_DB` in the
+stated time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Reader of SoundFont 2.04 (16-bit PCM) and SF3 (Ogg Vorbis samples) files, which are treated as hostile input.
+"""Reader of SoundFont 2.04 (16-bit PCM) and SF3 (Ogg Vorbis) files, which are treated as hostile input.
 
-Sources: SoundFont Technical Specification 2.04, sections 4 (RIFF), 7 (the nine hydra chunks), 8.1 (generators), 9.4
-(how zones combine). SF3 is the same structure with bit 4 of the sample type set: start and end are then byte offsets
-of an Ogg stream in `smpl`, and the loop points count from the sample's first frame.
+Sources: SoundFont Technical Specification 2.04, sections 4 (RIFF), 7 (the nine hydra chunks), 8.1
+(generators), 9.4 (how zones combine). SF3 is the same structure with bit 4 of the sample type set: start
+and end are then byte offsets of an Ogg stream in `smpl`, and the loop points count from the sample's first
+frame.
 
 Samples are decoded when first asked for and only as far as needed. Every fault is a one-line `FontError`.
 """
@@ -91,7 +92,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Zone:
-    """One sample of a preset, where it sounds, and its generators (61 values) and modulators, already combined."""
+    """One sample of a preset, where it sounds, and its 61 generators and modulators, already combined."""
 
     keys: tuple[int, int]
     velocities: tuple[int, int]
@@ -133,7 +134,7 @@ class Font:
     """A soundfont in memory. `presets` maps (bank, program) to the preset's name."""
 
     def __init__(self, data: bytes, label: str = "soundfont") -> None:
-        """Read the structure (not the samples) of a whole file; raise `FontError` when it is not a soundfont."""
+        """Read the structure (not the samples) of a file; raise `FontError` when it is not a soundfont."""
         self.label = label
         self._data = memoryview(data)
         chunks = self._chunks()
@@ -184,13 +185,13 @@ class Font:
             raise self._fault(f"sample {number} is not a Vorbis stream; the file is damaged") from error
 
     def sample(self, number: int, frames: int = MAX_SAMPLE_FRAMES) -> Sample:
-        """Return a sample with at least its first `frames` frames decoded (all of them when it is shorter)."""
+        """Return a sample with at least its first `frames` frames decoded (all when it is shorter)."""
         known = self._samples.get(number)
         if known is None or len(known.data) < min(frames, known.total):
             self._samples[number] = known = self._decode(number, max(frames, _LEAST_DECODED))
         return known
 
-    # -- structure -------------------------------------------------------------------------------------------------
+    # -- structure -----------------------------------------
 
     def _fault(self, what: str) -> FontError:
         return FontError(f"{self.label}: {what}")
@@ -243,7 +244,7 @@ class Font:
         return first, last
 
     def _layers(self, kind: str, table: str, row: int, target: int) -> list[_Layer]:
-        """Return the zones of a preset (`kind` "p") or instrument ("i"), each over the global zone if there is one."""
+        """Return the zones of a preset (`kind` "p") or instrument ("i"), each over its global zone."""
         bags, gens, mods = kind + "bag", self._tables[kind + "gen"], self._tables[kind + "mod"]
         layers: list[_Layer] = []
         base = _Layer()
@@ -287,7 +288,7 @@ class Font:
                     raise self._fault(f"more than {MAX_ZONES} zones in one preset; use a simpler soundfont")
         return zones
 
-    # -- samples ---------------------------------------------------------------------------------------------------
+    # -- samples -----------------------------------------
 
     def _sample_row(self, number: int) -> np.void:
         rows = self._tables["shdr"]
@@ -306,7 +307,7 @@ class Font:
             raise self._fault(f"sample {number} is longer than {MAX_SAMPLE_FRAMES} frames; use a shorter one")
         if not 400 <= int(row["rate"]) <= 192_000:
             raise self._fault(f"sample {number} has a rate of {row['rate']}; 400 to 192000 are readable")
-        return row  # type: ignore[no-any-return]
+        return row
 
     def _decode(self, number: int, frames: int) -> Sample:
         row = self._sample_row(number)
@@ -371,7 +372,7 @@ def _combined(preset: _Layer, instrument: _Layer) -> Zone | None:
     for generator, value in preset.generators.items():
         if generator < GENERATORS and generator not in _INSTRUMENT_ONLY:
             values[generator] += value
-    # The EMU cards for which fonts were balanced apply 0.4 of the written attenuation; FluidSynth does the same.
+    # The cards for which fonts were balanced apply 0.4 of the written attenuation; so does FluidSynth.
     attenuation = 0.4 * values[ATTENUATION]
     base = {VELOCITY_TO_ATTENUATION.identity(): VELOCITY_TO_ATTENUATION, **instrument.modulators}
     modulators = tuple(m for m in (*base.values(), *preset.modulators.values()) if m.amount)

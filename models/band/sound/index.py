@@ -17,8 +17,8 @@ PERCUSSION_BANK = 128
 class Preset:
     """A preset of the bundled soundfont.
 
-    trim_db brings a phrase at velocity 100 to -20 LUFS. low..high are the keys where the instrument is at home
-    (MIDI); it sounds outside them too. sharp: struck or plucked, see `FontVoice`.
+    trim_db brings a phrase at velocity 100 to -20 LUFS. low..high are the keys where the instrument is at
+    home (MIDI); it sounds outside them too. sharp: struck or plucked, see `FontVoice`.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Drum kits: acoustic ones from the soundfont, electronic ones from one-shots, laid out on General MIDI's drum keys.
+"""Drum kits on General MIDI's drum keys: acoustic ones from the soundfont, electronic ones from one-shots.
 
-`assets/kits.toml` says which sound lies on which key. A one-shot plays to its end whatever the length of the note;
-a choke group (hats) ends what its previous hit still rings.
+`assets/kits.toml` says which sound lies on which key. A one-shot plays to its end whatever the length of
+the note; a choke group (hats) ends what its previous hit still rings.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class KitError(SoundError):
 class Piece:
     """What one key of a kit plays: the one-shot `sample`, or key `font_key` of the soundfont preset `font`.
 
-    gain in dB; tune in semitones; pan -1 (left) to 1; `choke` names a group of which one piece sounds at a time;
+    gain in dB; tune in semitones; pan -1 (left) to 1; `choke` names a group of which one piece sounds at a
+    time;
     lowpass in Hz and length in seconds, 0 for none; sharp: the attack is put on the frame.
     """
 
@@ -132,7 +133,8 @@ class KitVoice:
     def _sound(self, key: int, velocity: int) -> tuple[NDArray[np.float32], float]:
         """Return the stereo sound of a key, ready but for its gains, and the gain that velocity gives it.
 
-        Loudness follows SF2's velocity curve, (velocity / 127) squared, for one-shots and soundfont pieces alike.
+        Loudness follows SF2's velocity curve, (velocity / 127) squared, for one-shots and soundfont pieces
+        alike.
         """
         piece = self._kit.pieces[key]
         rounded = 127

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ CHOKE_SECONDS = 0.008
 
 
 def held_frames(hits: Sequence[Hit]) -> list[int]:
-    """Return how long each hit (in playing order) is held: a new hit on the same key lets go of the one before."""
+    """Return how long each hit (in playing order) is held: a new hit on a key lets go of the one before."""
     held = [hit.frames for hit in hits]
     following: dict[int, int] = {}
     for number in range(len(hits) - 1, -1, -1):
@@ -35,7 +36,7 @@ def choke_frames(onsets: Iterable[tuple[int, Hashable]]) -> dict[tuple[int, Hash
     stops: dict[tuple[int, Hashable], int] = {}
     for group, frames in by_group.items():
         moments = sorted(set(frames))
-        for frame, stop in zip(moments, moments[1:], strict=False):
+        for frame, stop in pairwise(moments):
             stops[frame, group] = stop
     return stops
 

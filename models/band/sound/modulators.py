@@ -1,9 +1,9 @@
 """SoundFont modulators (SF2 2.04, sections 8.2, 8.4 and 9.5), evaluated once, at note-on.
 
-The sampler plays notes without continuous controllers, so every source other than velocity and key number has a
-constant value. Of the ten default modulators only velocity to attenuation then does anything; velocity to filter
-cutoff (8.4.2) is off, as in FluidSynth, because fonts are balanced on players that leave it out; a font that wants
-it says so with a modulator of its own.
+The sampler plays notes without continuous controllers, so every source other than velocity and key number
+has a constant value. Of the ten default modulators only velocity to attenuation then does anything;
+velocity to filter cutoff (8.4.2) is off, as in FluidSynth, because fonts are balanced on players that leave
+it out; a font that wants it says so with a modulator of its own.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ _RUN_UP_SECONDS = 0.0008
 def lead_frames(data: NDArray[np.float32], rate: float, sharp: bool) -> int:
     """Return the frames to leave out at the start of mono `data` (`rate` frames a second as it is played).
 
-    sharp (struck, plucked): up to where it passes -40 dB of its peak, or 0.8 ms before -20 dB where that is later, so
-    that hiss or a key's noise before the attack does not count. Otherwise only what lies under -50 dB.
+    sharp (struck, plucked): up to where it passes -40 dB of its peak, or 0.8 ms before -20 dB where that is
+    later, so that hiss or a key's noise before the attack does not count. Otherwise only what lies under
+    -50 dB.
     """
     head = np.abs(data[: max(1, int(_HEAD_SECONDS * rate))])
     peak = float(head.max()) if len(head) else 0.0

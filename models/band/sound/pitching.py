@@ -1,7 +1,8 @@
 """Sample data at another pitch and rate, without audible aliasing, and filters that move.
 
-Constant transposition goes through soxr (band-limited at any ratio; linear phase, its delay compensated). Vibrato
-and pitch envelopes then bend that result with a windowed-sinc table: their range is a small part of an octave.
+Constant transposition goes through soxr (band-limited at any ratio; linear phase, its delay compensated).
+Vibrato and pitch envelopes then bend that result with a windowed-sinc table: their range is a small part of
+an octave.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _BLOCKS_A_SECOND = 750  # filters move in steps of 64 frames at 48 kHz, as in Fl
 
 
 def unrolled(data: NDArray[np.float32], loop: tuple[int, int] | None, count: int) -> NDArray[np.float32]:
-    """Return the first `count` frames of a sample that repeats `loop` (half-open); shorter when it does not loop."""
+    """Return the first `count` frames of a sample that repeats `loop` (half-open); fewer without one."""
     if loop is None or count <= loop[1]:
         return data[: min(count, loop[1] if loop else count)]
     start, end = loop
@@ -40,7 +41,7 @@ def transposed(data: NDArray[np.float32], ratio: float) -> NDArray[np.float32]:
 
 
 def bent(data: NDArray[np.float32], cents: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return `data` read at a speed that varies by `cents` frame by frame; as long as `cents` or until it ends."""
+    """Return `data` read at a speed that varies by `cents`, one value a frame, until either ends."""
     position = np.concatenate([[0.0], np.cumsum(2.0 ** (cents[:-1] / 1200.0))])
     position = position[position < len(data) - 1]
     whole = position.astype(np.int64)
@@ -100,4 +101,4 @@ def control_block(rate: int) -> int:
 def control_times(count: int, rate: int) -> NDArray[np.float64]:
     """Return the time in seconds of each control block that `count` frames need."""
     block = control_block(rate)
-    return np.arange(-(-count // block)) * (block / rate)
+    return np.arange(-(-count // block), dtype=np.float64) * np.float64(block / rate)

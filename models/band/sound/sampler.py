@@ -1,7 +1,7 @@
 """Plays notes of a soundfont preset offline.
 
-Each note is the sum of its zones. The costly part of a zone (decoding, pitch, filter, envelope) is made once for a
-key and a rounded velocity and kept; a further note costs a gain, a release and an add.
+Each note is the sum of its zones. The costly part of a zone (decoding, pitch, filter, envelope) is made
+once for a key and a rounded velocity and kept; a further note costs a gain, a release and an add.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _tones = ByteCache(CACHE_BYTES)
 class _Part:
     """A zone ready to sound for one key and rounded velocity.
 
-    `trim` source frames are left out before the envelopes begin; `skip` output frames are left out after them.
+    `trim` source frames are left out before the envelopes begin; `skip` output frames are left out after
+    them.
     """
 
     zone: int
@@ -65,8 +66,8 @@ class FontVoice:
     ) -> None:
         """Play `bank`:`program` of `font` at `rate` frames a second, `trim_db` louder.
 
-        sharp: notes are struck or plucked, so each starts with its attack on the very frame; otherwise only silence
-        before the sound is left out and a slow rise is kept.
+        sharp: notes are struck or plucked, so each starts with its attack on the very frame; otherwise only
+        silence before the sound is left out and a slow rise is kept.
         """
         self.rate = checked_rate(rate)
         self._font = font
@@ -154,7 +155,7 @@ class FontVoice:
     def _slow_start(
         self, numbers: Sequence[int], tones: Sequence[Tone], trims: Sequence[int], hit: Hit
     ) -> int:
-        """Return the output frames that filters and envelopes still put before the attack of a struck note."""
+        """Return the output frames that filters and envelopes still put before a struck note's attack."""
         count = int(_HEAD_SECONDS * self.rate)
         head = np.zeros((2, count), np.float32)
         for number, tone, trim in zip(numbers, tones, trims, strict=True):
@@ -170,7 +171,7 @@ class FontVoice:
         return lead_frames(np.abs(head).max(axis=0), self.rate, sharp=True)
 
     def _rounded(self, number: int, velocity: int) -> int:
-        """Return the velocity at which a zone's tone is made: one for all unless its filter or envelope follows."""
+        """Return the velocity at which a zone's tone is made: one for all unless the tone follows it."""
         soft, loud = self._zones[number].velocities
         if not self._follows_velocity[number]:
             return min(max(100, soft), loud)
@@ -207,7 +208,7 @@ class FontVoice:
             add(out, note.frame, segment, tone.left, tone.right)
 
     def _made(self, part: _Part, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return at least `count` frames of a part without and with its volume envelope, or all when it ends."""
+        """Return a part without and with its volume envelope: `count` frames or more, or until it ends."""
         if part.tone.tail_after_loop:
             nothing = np.zeros(0, np.float32)
             return nothing, nothing

@@ -1,7 +1,8 @@
 """What a soundfont zone sounds like at one key and velocity: parameters first, then frames.
 
-`resolve` turns generators and modulators (SF2 2.04, 8.1 and 8.4) into seconds, hertz and ratios; `Tone.frames` makes
-the pitched, filtered sound. Loudness by velocity is left out of it, so one tone serves notes of many velocities.
+`resolve` turns generators and modulators (SF2 2.04, 8.1 and 8.4) into seconds, hertz and ratios;
+`Tone.frames` makes the pitched, filtered sound. Loudness by velocity is left out of it, so one tone serves
+notes of many velocities.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from models.band.sound.pitching import (
 
 _STILL_ATTACK_SECONDS = 0.002  # shorter attacks only guard against clicks, which trimmed samples do not need
 _END_FADE_SECONDS = 0.002
-_OPEN_CENTS = 13300  # 17.7 kHz: a filter this far open is not heard
+_OPEN_CENTS = 13300  # 17.7 kHz: a filter this far open is not heard, but for its gain without resonance:
+_OPEN_GAIN = 10.0 ** (3.01 / 40.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Tone:
     exclusive: int
 
     def frames(self, font: sf.Font, rate: int, trim: int, count: int, held: int) -> NDArray[np.float32]:
-        """Return up to `count` frames before the volume envelope, `trim` source frames late; fewer when it ends.
+        """Return up to `count` frames, less the first `trim` source frames, before the volume envelope.
 
         `held` matters only for `tail_after_loop`: the frames after which the loop is left.
         """
@@ -133,9 +135,10 @@ class Tone:
         if self.motion.bends_cutoff():
             cents = self.cutoff_cents + self.motion.cutoff(control_times(len(out), rate))
         if len(out) and (cents.min() < _OPEN_CENTS or self.resonance_db > 0.0):
-            out = lowpassed(
-                out, 8.176 * 2.0 ** (np.clip(cents, 1500.0, 13500.0) / 1200.0), self.resonance_db, rate
-            )
+            hertz = 8.176 * 2.0 ** (np.clip(cents, 1500.0, 13500.0) / 1200.0)
+            out = lowpassed(out, hertz, self.resonance_db, rate)
+        else:
+            out = out * np.float32(_OPEN_GAIN)
         if self.motion.tremor_to_volume:
             swing = self.motion.tremor.shape(np.arange(len(out)) / rate) * self.motion.tremor_to_volume
             out = (out * 10.0 ** (swing / 20.0)).astype(np.float32)
