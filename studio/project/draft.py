@@ -76,10 +76,10 @@ def check_target(path: Path, force: bool) -> None:
 def _beside(path: Path) -> Iterator[ProjectFolder]:
     """Build next to `path`, which does not exist, and rename."""
     made = _missing_parents(path)
-    make_folders(path.parent)
-    _sweep_beside(path)
     root = path.parent / temporary_name(path.name, "new")
     try:
+        make_folders(path.parent)
+        _sweep_beside(path)
         make_folders(root)
         lock = ProjectLock(root)
         try:

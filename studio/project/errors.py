@@ -17,6 +17,7 @@ _REMEDIES = {
     errno.EROFS: "the disk is read-only; choose another folder",
     errno.EACCES: "you may not do that here; choose a folder you can write to, or close the file in other programs",
     errno.EPERM: "you may not do that here; choose a folder you can write to, or close the file in other programs",
+    errno.EEXIST: "a file of that name is in the way; choose another folder",
     errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
     errno.EISDIR: "this is a folder, not a file",
     errno.ENOENT: "it does not exist",

@@ -59,7 +59,7 @@ class Pcm24:
         words = self._words.view(np.uint8).reshape(-1, 4)
         for plane in range(3):  # of four bytes the lower three; one plane at a time is the fast way
             self._bytes[:count, plane] = words[:count, plane]
-        return memoryview(self._bytes[:count].reshape(-1))
+        return self._bytes[:count].reshape(-1).data
 
 
 class Float32:
@@ -77,7 +77,7 @@ class Float32:
         frames = block.shape[1]
         self._words[:frames] = block.T
         _check_finite(self._words[:frames])
-        return memoryview(self._words[:frames].reshape(-1)).cast("B")
+        return self._words[:frames].reshape(-1).data.cast("B")
 
 
 def check_block(block: npt.NDArray[Any], channels: int) -> Samples:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
 import subprocess
 import sys
 from contextlib import suppress
@@ -271,10 +270,10 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(project_path: Path) -> N
 def test_the_lock_of_a_killed_process_does_not_hold(project_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from studio.project.project import Project\n"
-        "p = Project.open(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
+        "p = Project.open(Path(sys.argv[1])); os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(project_path)], check=False)
-    assert done.returncode == -9
+    assert done.returncode in (-9, 15)
     assert (project_path / ".stemwright.lock").exists()
     Project.open(project_path).close()
     assert not (project_path / ".stemwright.lock").exists()
@@ -314,20 +313,23 @@ def test_a_full_disk_keeps_the_old_song(project_path: Path, monkeypatch: pytest.
     assert tree(project_path) == before
 
 
-def test_a_real_limit_on_file_size_keeps_the_old_song(project_path: Path) -> None:
-    before = tree(project_path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Project.open(project_path) as project:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-        try:
-            with pytest.raises(ProjectError, match="larger than this disk"):
-                project.save(full_song())
-            with pytest.raises(ProjectError, match="larger than this disk"), draft(project_path.parent / "n") as folder:
-                folder.add_media(tone(), 48000)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert tree(project_path) == before
-    assert not (project_path.parent / "n").exists()
+if sys.platform != "win32":
+    import resource
+
+    def test_a_real_limit_on_file_size_keeps_the_old_song(project_path: Path) -> None:
+        before = tree(project_path)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with Project.open(project_path) as project:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+            try:
+                with pytest.raises(ProjectError, match="larger than this disk"):
+                    project.save(full_song())
+                with pytest.raises(ProjectError, match="larger than this disk"), draft(project_path.parent / "n") as folder:
+                    folder.add_media(tone(), 48000)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert tree(project_path) == before
+        assert not (project_path.parent / "n").exists()
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace", "open"])
@@ -359,7 +361,7 @@ def test_an_error_inside_the_block_keeps_the_old_file(tmp_path: Path) -> None:
 
 def test_a_place_one_may_not_write_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ProjectError, match="is a file, not a folder"):
+    with pytest.raises(ProjectError, match="a file of that name is in the way"):
         make_project(tmp_path / "file" / "song")
 
     def refuse(*args: object, **kwargs: object) -> None:
