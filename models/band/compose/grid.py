@@ -9,6 +9,7 @@ triplet pattern on a dotted beat is stretched over it instead, which is what a s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ class Step(NamedTuple):
     mark: str
 
 
-class Bar(NamedTuple):
+@dataclass(frozen=True)
+class Bar:
     """A bar of a cell: its index from 0 and its start in beats from the cell's start."""
 
     index: int

@@ -1,0 +1,263 @@
+"""From takes to files: clips on the grid, stems over the whole song, the mix, and the same as MIDI.
+
+Stems are rounded to 24 bits before they are summed, so the stem files add up to the mix file to the last bit.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.styles import load_style
+from studio.mix.arrays import Audio
+from studio.mix.levels import Levels, solve_levels
+from studio.mix.limiter import limit
+from studio.mix.loudness import LoudnessMeter
+from studio.mix.mixer import Mixer, Track
+from studio.mix.stem import PlacedTake, StemLevel, apply_level, limited_parts
+from studio.mix.tails import clip_from_take
+from studio.project.chunks import Loudness, Marker
+from studio.project.folder import ProjectFolder
+from studio.project.midi import MidiPart, parts_of, write_clip_midi, write_song_midi
+from studio.project.wav import ClipInfo, WavInfo, write_clip, write_wav
+from studio.song import Clip, Song, Span, Stem, Timeline
+from studio.song.edits import PutClips
+
+CLIP_CEILING_DBTP = -1.0
+DEFAULT_BALANCE = {"drums": -4.0, "bass": -6.0, "harmony": -9.0, "lead": -9.0, "vocals": -5.0, "fx": -16.0}
+"""LU. How loud the roles stand where the song has no style."""
+STEPS = 1 << 23
+
+Sounds = Mapping[tuple[str, str], Audio]
+"""The sound of the take in use by (section id, stem id); cells without sound are left out."""
+Say = Callable[[float, str], None]
+"""Told how much is done, 0..1, and what is being done."""
+
+
+@dataclass(frozen=True)
+class Mixdown:
+    """What was written besides clips: the song with its clips, and where stems and mix lie (relative paths)."""
+
+    song: Song
+    stems: Mapping[str, str]
+    mix: str
+    midi: str
+
+
+def balance_of(song: Song) -> dict[str, float]:
+    """How loud each stem stands by its id, in LU, as the song's style has it."""
+    levels = {role: channel.level for role, channel in load_style(song.style).mix.items()} if song.style else {}
+    return {stem.id: levels.get(stem.role, DEFAULT_BALANCE[stem.role]) for stem in song.stems}
+
+
+def with_levels(song: Song, sounds: Sounds) -> tuple[Song, Levels]:
+    """The song with every stem's gain and ceiling set for a finished mix (see `solve_levels`)."""
+    timeline = Timeline(song)
+    takes = {stem.id: _placed(song, timeline, stem, sounds) for stem in song.stems}
+    levels = solve_levels(takes, timeline.total_frames(song.rate), song.rate, balance_of(song))
+    stems = tuple(
+        replace(
+            stem,
+            mix=replace(
+                stem.mix, gain_db=levels.stems[stem.id].gain_db, ceiling_db=levels.stems[stem.id].ceiling_db
+            ),
+        )
+        for stem in song.stems
+    )
+    return replace(song, stems=stems), levels
+
+
+def _placed(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds) -> list[PlacedTake]:
+    return [
+        PlacedTake(sounds[span.section.id, stem.id], timeline.frames(span, song.rate)[0])
+        for span in timeline.spans
+        if (span.section.id, stem.id) in sounds
+    ]
+
+
+def clip_folder(span: Span) -> str:
+    """Where a section's clips lie, relative to the project."""
+    return f"clips/{span.index + 1:02}-{span.section.kind}"
+
+
+def clip_name(song: Song, stem: Stem) -> str:
+    """The name of a stem's files: its role, or its id where the song has several of that role."""
+    alone = sum(other.role == stem.role for other in song.stems) == 1
+    return stem.role if alone else stem.id
+
+
+class Bounce:
+    """Writes a song's files into a folder. The song's stems must have their levels."""
+
+    def __init__(self, folder: ProjectFolder, song: Song, sounds: Sounds, say: Say = lambda done, words: None) -> None:
+        self._folder, self._song, self._sounds, self._say = folder, song, sounds, say
+        self._timeline = Timeline(song)
+        self._frames = self._timeline.total_frames(song.rate)
+        self._markers = tuple(
+            Marker(first, span.section.kind, frames)
+            for span in self._timeline.spans
+            for first, frames in [self._timeline.frames(span, song.rate)]
+        )
+
+    def everything(self) -> Mixdown:
+        """Write all clips, stems, the mix and the MIDI files."""
+        total = np.zeros((2, self._frames), np.int32)
+        guard = threading.Lock()
+        clips: list[Clip] = []
+        done = 0
+        with ThreadPoolExecutor(min(2, os.cpu_count() or 1), thread_name_prefix="bounce") as pool:
+            tasks = [pool.submit(self._stem_and_clips, stem, total, guard) for stem in self._song.stems]
+            for stem, task in zip(self._song.stems, tasks, strict=True):
+                clips += task.result()
+                done += 1
+                self._say(done / (len(tasks) + 1), f"writing {stem.role}")
+        return self._finished(clips, total)
+
+    def cells(self, places: set[tuple[str, str]]) -> Mixdown:
+        """Write the clips of some cells, their stems anew, and the mix; other stems are read from their files."""
+        total = np.zeros((2, self._frames), np.int32)
+        guard = threading.Lock()
+        clips: list[Clip] = []
+        for stem in self._song.stems:
+            mine = {section for section, stem_id in places if stem_id == stem.id}
+            if mine:
+                clips += [self._clip(span, stem) for span in self._timeline.spans if span.section.id in mine]
+                self._stem(stem, total, guard)
+            else:
+                self._add_from_file(stem, total)
+        return self._finished(clips, total)
+
+    def _finished(self, clips: list[Clip], total: NDArray[np.int32]) -> Mixdown:
+        song = PutClips(tuple(clips)).apply(self._song)
+        self._mix(total)
+        write_song_midi(self._folder.file("song.mid"), song, self._timeline, parts_of(song, self._timeline))
+        stems = {clip_name(song, stem): self._stem_path(stem) for stem in song.stems}
+        self._say(1.0, "writing the mix")
+        return Mixdown(song, stems, "mix.wav", "song.mid")
+
+    def _stem_and_clips(self, stem: Stem, total: NDArray[np.int32], guard: threading.Lock) -> list[Clip]:
+        clips = [
+            self._clip(span, stem) for span in self._timeline.spans if (span.section.id, stem.id) in self._sounds
+        ]
+        self._stem(stem, total, guard)
+        return clips
+
+    def _clip(self, span: Span, stem: Stem) -> Clip:
+        song, timeline = self._song, self._timeline
+        take = song.cell(span.section.id, stem.id).take
+        if take is None:
+            raise ValueError(f"cell {span.section.id}/{stem.id} has sound but no take")
+        first, frames = timeline.frames(span, song.rate)
+        level = StemLevel(stem.mix.gain_db, stem.mix.ceiling_db)
+        sound = apply_level(self._sounds[span.section.id, stem.id], song.rate, level)
+        made = clip_from_take(sound, frames, song.tails, song.rate)  # type: ignore[arg-type]
+        audio = limit(made.audio, song.rate, CLIP_CEILING_DBTP)
+        name = f"{clip_folder(span)}/{clip_name(song, stem)}"
+        write_clip(self._folder.file(f"{name}.wav"), audio, song.rate, self._clip_info(span, stem, first, frames))
+        midi = None
+        if take.notes is not None:
+            midi = f"{name}.mid"
+            write_clip_midi(
+                self._folder.file(midi),
+                MidiPart(f"{clip_name(song, stem)} {span.section.kind}", take.notes, take.layers),
+                beats=span.beats,
+                meter=span.meter,
+                key=span.section.key or song.key,
+                tempo=timeline.tempo.window(span.start, span.end),
+                pickup=span.pickup,
+            )
+        return Clip(
+            section=span.section.id, stem=stem.id, take=take.id, path=f"{name}.wav", midi=midi, start_frame=first,
+            frames=frames, rate=song.rate, tails=song.tails, tail_frames=audio.shape[1] - frames,
+        )  # fmt: skip
+
+    def _clip_info(self, span: Span, stem: Stem, first: int, frames: int) -> ClipInfo:
+        song = self._song
+        tempo = self._timeline.tempo.window(span.start, span.end)
+        bpm = tempo[0].bpm
+        return ClipInfo(
+            title=f"{song.title} - {span.section.kind} - {clip_name(song, stem)}",
+            song=song.title,
+            style=song.style,
+            comment=stem.prompt,
+            role=stem.role,
+            start_frame=first,
+            markers=(Marker(0, span.section.kind, frames),),
+            section=span.section.kind,
+            section_index=span.index + 1,
+            start_bar=span.start_bar,
+            bars=span.section.bars,
+            beats=span.beats,
+            frames=frames,
+            bpm=bpm,
+            steady=all(segment.bpm == segment.bpm_end == bpm for segment in tempo),
+            meter=span.meter,
+            key=None if stem.role in ("drums", "fx") else span.section.key or song.key,
+            loops=song.tails == "wrap",
+        )
+
+    def _stem_path(self, stem: Stem) -> str:
+        return f"stems/{clip_name(self._song, stem)}.wav"
+
+    def _stem(self, stem: Stem, total: NDArray[np.int32], guard: threading.Lock) -> None:
+        """Stream a stem to its file, adding it to `total` on the 24-bit grid."""
+        song = self._song
+        takes = _placed(song, self._timeline, stem, self._sounds)
+        parts = limited_parts(takes, song.rate, stem.mix.ceiling_db)
+        mixer = Mixer([Track(stem.id, parts, gain_db=stem.mix.gain_db)], song.rate)
+        info = WavInfo(f"{song.title} - {clip_name(song, stem)}", song.title, song.style, stem.prompt, stem.role,
+                       markers=self._markers)  # fmt: skip
+
+        def blocks() -> Iterator[Audio]:
+            at = 0
+            for block in mixer.blocks(self._frames):
+                grid = np.rint(block * np.float32(STEPS))
+                np.clip(grid, -STEPS, STEPS - 1, out=grid)
+                with guard:
+                    total[:, at : at + grid.shape[1]] += grid.astype(np.int32)
+                at += grid.shape[1]
+                yield grid / np.float32(STEPS)
+
+        path = self._folder.file(self._stem_path(stem))
+        write_wav(path, blocks(), song.rate, channels=2, frames=self._frames, info=info)
+
+    def _add_from_file(self, stem: Stem, total: NDArray[np.int32]) -> None:
+        """Add a stem that did not change, as its file has it; a missing or foreign file is made anew."""
+        import soundfile
+
+        path = self._folder.file(self._stem_path(stem))
+        try:
+            with soundfile.SoundFile(path) as file:
+                if (file.samplerate, file.frames, file.channels) == (self._song.rate, self._frames, 2):
+                    at = 0
+                    for block in file.blocks(1 << 16, dtype="int32", always_2d=True):
+                        total[:, at : at + len(block)] += block.T >> 8
+                        at += len(block)
+                    return
+        except soundfile.LibsndfileError:
+            pass  # not there, or not sound: it is made again below
+        self._stem(stem, total, threading.Lock())
+
+    def _mix(self, total: NDArray[np.int32]) -> None:
+        song = self._song
+        meter = LoudnessMeter(song.rate)
+        size = 1 << 16
+        for at in range(0, self._frames, size):
+            meter.push(total[:, at : at + size].astype(np.float32) / np.float32(STEPS))
+        loudness = meter.integrated()
+        info = WavInfo(
+            song.title, song.title, song.style, song.prompt, markers=self._markers,
+            loudness=Loudness(integrated=loudness if np.isfinite(loudness) else None),
+        )  # fmt: skip
+        blocks = (
+            total[:, at : at + size].astype(np.float32) / np.float32(STEPS) for at in range(0, self._frames, size)
+        )
+        write_wav(self._folder.file("mix.wav"), blocks, song.rate, channels=2, frames=self._frames, info=info)
+
+

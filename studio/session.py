@@ -1,0 +1,178 @@
+"""The façade: what the window, the command line and the OSC server call. No Qt, no sockets, no torch.
+
+Every function here leaves the project whole: it either finishes or changes nothing, and takes are only ever added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.api import Cancel, EngineError, StemResult, never_cancelled
+from studio.bounce import Bounce, Mixdown, Sounds, with_levels
+from studio.jobs import CellJob, cell_seed, make_cells
+from studio.mix.arrays import Audio
+from studio.project.draft import check_target, draft
+from studio.project.folder import ProjectFolder
+from studio.project.project import Project
+from studio.song import Note, Provenance, Song, SongError, Take, Timeline
+from studio.song.edits import AddTake
+
+Say = Callable[[float, str], None]
+"""Told how much is done, 0..1, and what is being done."""
+
+
+def silent(done: float, words: str) -> None:
+    """A `Say` that says nothing."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What `make` or `regenerate` wrote: the song, the folder it lies in, the files besides clips."""
+
+    song: Song
+    root: Path
+    mixdown: Mixdown
+
+
+def make(
+    song: Song, path: Path, *, force: bool = False, say: Say = silent, cancel: Cancel = never_cancelled
+) -> Made:
+    """Make every cell of a song and write it as a new project at `path`.
+
+    Raises SongError, EngineError or ProjectError; then `path` is as it was before.
+    """
+    check_target(path, force)
+    with draft(path, force=force) as folder:
+        song, sounds = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
+        say(0.62, "setting levels")
+        song, _ = with_levels(song, sounds)
+        mixdown = Bounce(folder, song, sounds, _part(say, 0.72, 1.0)).everything()
+        folder.save(mixdown.song)
+    return Made(mixdown.song, path, mixdown)
+
+
+def regenerate(
+    path: Path, section: int, role: str, *, seed: int | None = None, say: Say = silent,
+    cancel: Cancel = never_cancelled,
+) -> Made:  # fmt: skip
+    """Make one cell once more: section number `section` (from 1) of the stem called `role` (or its id).
+
+    The new take is used, the old ones are kept; only this clip, its stem and the mix are written anew.
+    Raises SongError, EngineError or ProjectError; then the song is as it was before.
+    """
+    with Project.open(path) as project:
+        song = project.song
+        if not 1 <= section <= len(song.sections):
+            raise SongError(f"section {section}: the song has sections 1 to {len(song.sections)}")
+        stem = next((s for s in song.stems if role in (s.id, s.role)), None)
+        if stem is None:
+            raise SongError(f"role {role[:40]!r}: the song has {', '.join(s.role for s in song.stems)}")
+        place = (song.sections[section - 1].id, stem.id)
+        cell = song.cell(*place)
+        if cell.locked:
+            raise SongError(f"section {section} of {role} is locked; unlock it first")
+        number = len(cell.takes)
+        job = CellJob(*place, cell_seed(song, *place, number) if seed is None else seed)
+        say(0.0, f"playing {stem.role}")
+        ((_, result),) = make_cells(song, [job], cancel)
+        song = AddTake(*place, _take(f"t{number + 1}", result, project)).apply(song)
+        say(0.6, "writing")
+        sounds = _sounds_of(song, project, {stem.id})
+        mixdown = Bounce(project, song, sounds, _part(say, 0.7, 1.0)).cells({place})
+        project.save(mixdown.song)
+        return Made(mixdown.song, path, mixdown)
+
+
+def _make_all(song: Song, folder: ProjectFolder, say: Say, cancel: Cancel) -> tuple[Song, Sounds]:
+    jobs = [
+        CellJob(section.id, stem.id, cell_seed(song, section.id, stem.id, len(song.cell(section.id, stem.id).takes)))
+        for stem in song.stems
+        for section in song.sections
+    ]
+    sounds: dict[tuple[str, str], Audio] = {}
+    say(0.0, "composing")
+    for done, (job, result) in enumerate(make_cells(song, jobs, cancel), 1):
+        number = len(song.cell(job.section, job.stem).takes)
+        song = AddTake(job.section, job.stem, _take(f"t{number + 1}", result, folder)).apply(song)
+        if result.audio is not None:
+            sounds[job.section, job.stem] = result.audio
+        stem = song.stem(job.stem)
+        say(done / len(jobs), f"playing {stem.role}, {song.section(job.section).kind}")
+    return song, sounds
+
+
+def _take(name: str, result: StemResult, folder: ProjectFolder) -> Take:
+    """A result as a take of the project, its sound kept in `media/`."""
+    media, frames = None, 0
+    if result.audio is not None:
+        if not np.isfinite(result.audio).all():
+            raise EngineError(f"engine {result.engine} returned sound that is not finite; try another seed")
+        media, frames = folder.add_media(result.audio, result.rate), result.audio.shape[1]
+    provenance = Provenance(
+        engine=result.engine, version=result.version, seed=result.seed, parameters=dict(result.parameters),
+        licence=result.licence, weights=result.weights, weights_licence=result.weights_licence,
+    )  # fmt: skip
+    notes = None if result.notes is None else tuple(Note(*note) for note in result.notes)
+    return Take(name, provenance, result.rate, media, frames, notes, result.layers)
+
+
+def _sounds_of(song: Song, project: Project, stems: set[str]) -> Sounds:
+    """The sound of the takes in use of some stems, read from the project."""
+    sounds: dict[tuple[str, str], Audio] = {}
+    for cell in song.cells:
+        take = cell.take
+        if cell.stem in stems and take is not None and take.media is not None:
+            with project.open_media(take.media) as reader:
+                sounds[cell.section, cell.stem] = reader.read()
+    return sounds
+
+
+def _part(say: Say, start: float, end: float) -> Say:
+    return lambda done, words: say(start + (end - start) * done, words)
+
+
+def describe(made: Made) -> dict[str, Any]:
+    """What `stemwright make --json` prints, but for the time it took: sections and clips count from 1."""
+    song, root = made.song, made.root.resolve()
+    timeline = Timeline(song)
+    number = {section.id: index for index, section in enumerate(song.sections, 1)}
+    roles = {stem.id: stem for stem in song.stems}
+    sections = []
+    for span in timeline.spans:
+        first, frames = timeline.frames(span, song.rate)
+        sections.append(
+            {
+                "index": span.index + 1, "kind": span.section.kind, "bars": span.section.bars,
+                "meter": str(span.meter), "start_bar": span.start_bar, "start_frame": first, "frames": frames,
+                "chords": [str(chord.chord) for chord in span.section.chords],
+            }
+        )  # fmt: skip
+    clips = []
+    for clip in song.clips:
+        take = song.cell(clip.section, clip.stem).take
+        clips.append(
+            {
+                "path": str(root / clip.path), "midi": str(root / clip.midi) if clip.midi else None,
+                "section": number[clip.section], "role": roles[clip.stem].role, "start_frame": clip.start_frame,
+                "frames": clip.frames, "tail_frames": clip.tail_frames,
+                "engine": take.provenance.engine if take else roles[clip.stem].engine,
+                "seed": take.provenance.seed if take else None,
+            }
+        )  # fmt: skip
+    return {
+        "rate": song.rate, "seed": song.seed, "title": song.title, "key": str(song.key), "style": song.style,
+        "tempo": [str(point) for point in song.tempo], "meter": str(song.meter), "sections": sections,
+        "clips": clips, "stems": _absolute(made.mixdown.stems, root), "mix": str(root / made.mixdown.mix),
+        "midi": str(root / made.mixdown.midi),
+    }  # fmt: skip
+
+
+def _absolute(paths: Mapping[str, str], root: Path) -> dict[str, str]:
+    return {name: str(root / path) for name, path in paths.items()}
+
+
