@@ -179,7 +179,7 @@ def speed(song: Path) -> None:
         started = time.perf_counter()
         play(song, Path(folder) / "a.wav")
         theirs = time.perf_counter() - started
-    notes = sum(map(len, channels.values()))
+    notes = len([hit for hits in channels.values() for hit in hits])
     print(f"{notes} notes, {now:.0f} s, {len(channels)} stems (reading the MIDI took {read:.2f} s besides):")
     print(f"sampler, all stems {mine:.2f} s; fluidsynth, the mix {theirs:.2f} s; ratio {mine / theirs:.2f}")
 

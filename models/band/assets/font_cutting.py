@@ -10,21 +10,23 @@ from itertools import pairwise
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 _FORMATS = {
     "phdr": "<20sHHHIII", "pbag": "<HH", "pmod": "<HHhHH", "pgen": "<HH",
     "inst": "<20sH", "ibag": "<HH", "imod": "<HHhHH", "igen": "<HH", "shdr": "<20sIIIIIBbHH",
 }  # fmt: skip
 _INSTRUMENT, _SAMPLE, _SAMPLE_MODES = 41, 53, 54
+_SEAM = 0.03
 _LINKED = 2 | 4  # sample types "right" and "left"
 Rows = list[tuple]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How samples are stored: Vorbis level 0 (best) to 1 (smallest); long ones are cut, without a loop."""
+    """How samples are stored: Vorbis levels to try, 0 best, 1 smallest; long ones are cut, without a loop."""
 
-    level: float
+    levels: tuple[float, ...]
     longest_seconds: float
     fade_seconds: float
 
@@ -142,9 +144,13 @@ def _encode(
             sound[-fade:] *= (0.5 + 0.5 * np.cos(np.linspace(0.0, np.pi, fade))).astype(np.float32)
             loop_start = loop_end = 0
             short.add(place)
-        stream = io.BytesIO()
-        soundfile.write(stream, sound, rate, format="OGG", subtype="VORBIS", compression_level=recipe.level)
-        packed = stream.getvalue()
+        # A loop whose ends no longer meet is heard as a buzz: such a sample is stored better, or as it was.
+        for level in recipe.levels:
+            packed = _vorbis(sound, rate, level)
+            if not _seam_worse(sound, packed, loop_start, loop_end):
+                break
+        else:
+            packed = raw
         if place not in short and len(packed) >= len(raw):
             packed = raw
         if soundfile.info(io.BytesIO(packed)).frames != len(sound):
@@ -154,9 +160,24 @@ def _encode(
         kept["shdr"].append(
             (name, at, len(out), loop_start, loop_end, rate, key, correction, samples.get(link, 0), kind)
         )
-    return bytes(out) + b"\0" * (
-        len(out) % 2
-    ), short  # padded inside: some readers do not skip RIFF pad bytes
+    out += b"\0" * (len(out) % 2)  # padded inside the chunk: some readers do not skip RIFF pad bytes
+    return bytes(out), short
+
+
+def _vorbis(sound: NDArray[np.float32], rate: int, level: float) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, sound, rate, format="OGG", subtype="VORBIS", compression_level=level)
+    return stream.getvalue()
+
+
+def _seam_worse(sound: NDArray[np.float32], packed: bytes, loop_start: int, loop_end: int) -> bool:
+    """Tell whether encoding moved the step across a loop's ends by more than 3 % of the loop's RMS."""
+    if not 0 < loop_start < loop_end <= len(sound):
+        return False
+    again, _ = soundfile.read(io.BytesIO(packed), dtype="float32")
+    steps = [x[loop_end - 1] - x[loop_start] for x in (sound, again)]
+    power = float(np.sqrt((sound[loop_start:loop_end] ** 2).mean()))
+    return abs(float(steps[0] - steps[1])) > _SEAM * power
 
 
 def _unloop(kept: dict[str, Rows], short: set[int]) -> None:

@@ -28,7 +28,7 @@ from models.band.sound.onsets import lead_frames
 from models.band.sound.sampler import FontVoice, bundled_font
 from models.band.sound.voice import Hit
 
-FONT_RECIPE = Recipe(level=0.65, longest_seconds=8.0, fade_seconds=2.0)
+FONT_RECIPE = Recipe(levels=(0.65, 0.5, 0.35), longest_seconds=8.0, fade_seconds=2.0)
 TARGET_LUFS = -20.0
 RATE = 48_000
 #: One-shots longer than this are stored as Vorbis, the others as 16-bit FLAC.
