@@ -64,9 +64,7 @@ def with_levels(song: Song, sounds: Sounds) -> tuple[Song, Levels]:
     stems = tuple(
         replace(
             stem,
-            mix=replace(
-                stem.mix, gain_db=levels.stems[stem.id].gain_db, ceiling_db=levels.stems[stem.id].ceiling_db
-            ),
+            mix=replace(stem.mix, gain_db=levels.stems[stem.id].gain_db, ceiling_db=levels.stems[stem.id].ceiling_db),
         )
         for stem in song.stems
     )
@@ -142,9 +140,7 @@ class Bounce:
         return Mixdown(song, stems, "mix.wav", "song.mid")
 
     def _stem_and_clips(self, stem: Stem, total: NDArray[np.int32], guard: threading.Lock) -> list[Clip]:
-        clips = [
-            self._clip(span, stem) for span in self._timeline.spans if (span.section.id, stem.id) in self._sounds
-        ]
+        clips = [self._clip(span, stem) for span in self._timeline.spans if (span.section.id, stem.id) in self._sounds]
         self._stem(stem, total, guard)
         return clips
 
@@ -259,5 +255,3 @@ class Bounce:
             total[:, at : at + size].astype(np.float32) / np.float32(STEPS) for at in range(0, self._frames, size)
         )
         write_wav(self._folder.file("mix.wav"), blocks, song.rate, channels=2, frames=self._frames, info=info)
-
-

@@ -39,9 +39,7 @@ class Made:
     mixdown: Mixdown
 
 
-def make(
-    song: Song, path: Path, *, force: bool = False, say: Say = silent, cancel: Cancel = never_cancelled
-) -> Made:
+def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, cancel: Cancel = never_cancelled) -> Made:
     """Make every cell of a song and write it as a new project at `path`.
 
     Raises SongError, EngineError or ProjectError; then `path` is as it was before.
@@ -174,5 +172,3 @@ def describe(made: Made) -> dict[str, Any]:
 
 def _absolute(paths: Mapping[str, str], root: Path) -> dict[str, str]:
     return {name: str(root / path) for name, path in paths.items()}
-
-

@@ -92,15 +92,19 @@ def layer_names(request: StemRequest, style: Style) -> tuple[str, ...]:
     asked = [str(name) for name in request.parameters.get("instruments", ())][: len(choices)]
     # The two layers of a lead share one draw: a doubling is the same instrument an octave away.
     drawn = [
-        stream("instrument", request.song_seed, style.name, request.role, 0 if request.role == "lead" else k).choice(names)
+        stream("instrument", request.song_seed, style.name, request.role, 0 if request.role == "lead" else k).choice(
+            names
+        )
         for k, names in enumerate(choices)
     ]
     if request.role == "lead" and asked:
         asked = [asked[0], asked[-1]]
-    return tuple([*asked, *drawn[len(asked) :]])
+    return (*asked, *drawn[len(asked) :])
 
 
-def _play(request: StemRequest, notes: tuple[Note, ...], layers: tuple[str, ...], chain: Chain, cancel: Cancel) -> Audio:
+def _play(
+    request: StemRequest, notes: tuple[Note, ...], layers: tuple[str, ...], chain: Chain, cancel: Cancel
+) -> Audio:
     clock = CellClock.of(request)
     bpm = clock.bpm()
     tail = min(chain.tail_seconds(bpm), LONGEST_TAIL)
@@ -143,5 +147,3 @@ def _trimmed(audio: Audio, frames: int, rate: int) -> Audio:
     if fade:
         audio[:, end - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
     return audio
-
-

@@ -123,7 +123,9 @@ def _form(table: Table) -> str:
     for word in form.split():
         kind, _, bars = word.partition(":")
         if kind not in s.KINDS or not bars.isdigit() or not 1 <= int(bars) <= 64:
-            raise table.fail("form", f"{word!r}: write kind:bars, such as chorus:8, with a kind of {', '.join(s.KINDS)}")
+            raise table.fail(
+                "form", f"{word!r}: write kind:bars, such as chorus:8, with a kind of {', '.join(s.KINDS)}"
+            )
     return form
 
 
@@ -132,15 +134,15 @@ def _by_kind(table: Table) -> Mapping[str, float]:
 
 
 def _kinds(table: Table) -> tuple[str, ...]:
-    for key in table.keys():
+    for key in table.names():
         if key not in s.KINDS:
             raise table.fail(key, f"is not one of {', '.join(s.KINDS)}")
-    return table.keys()
+    return table.names()
 
 
 def _progressions(table: Table) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     families: dict[str, Mapping[str, tuple[str, ...]]] = {}
-    for family in table.keys():
+    for family in table.names():
         if family not in ("minor", "major"):
             raise table.fail(family, "is not one of minor, major")
         kinds = table.table(family)
@@ -191,7 +193,7 @@ def _steps(table: Table, default: int = 4) -> int:
 def _drum_lines(table: Table, key: str, steps: int, default: Any = ...) -> Mapping[str, str]:
     lines = table.table(key, default)
     found: dict[str, str] = {}
-    for name in lines.keys():
+    for name in lines.names():
         if name not in DRUMS:
             raise lines.fail(name, f"is not one of {', '.join(DRUMS)}")
         found[name] = _pattern(lines, name, lines.text(name), "Xxog?.", steps)
@@ -208,7 +210,7 @@ def _drums(table: Table) -> s.Drums:
                 name=entry.text("name", longest=40),
                 steps=steps,
                 lines=_drum_lines(entry, "lines", steps),
-                enters={name: enters.number(name, 0, 1) for name in enters.keys()},
+                enters={name: enters.number(name, 0, 1) for name in enters.names()},
                 vary=_drum_lines(entry, "vary", steps, {}),
                 kinds=entry.texts("kinds", (), choices=s.KINDS),
                 meter=_meter(entry, entry.text("meter", "4/4")),
@@ -318,9 +320,7 @@ def _fx(table: Table) -> s.Effects:
             sounds.append((name, int(bars or 1)))
         leading[kind] = tuple(sounds)
     on, bed = table.table("on", {}), table.table("bed", {})
-    effects = s.Effects(
-        leading, {k: on.texts(k) for k in _kinds(on)}, {k: bed.texts(k) for k in _kinds(bed)}
-    )
+    effects = s.Effects(leading, {k: on.texts(k) for k in _kinds(on)}, {k: bed.texts(k) for k in _kinds(bed)})
     table.done()
     return effects
 
@@ -330,6 +330,6 @@ def _mix(table: Table) -> Mapping[str, s.Channel]:
     for role in s.ROLES:
         entry = table.table(role)
         level = entry.number("level", -40, 6)
-        channels[role] = s.Channel(level, {key: entry.raw(key) for key in entry.keys()})
+        channels[role] = s.Channel(level, {key: entry.raw(key) for key in entry.names()})
     table.done()
     return channels

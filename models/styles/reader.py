@@ -30,7 +30,7 @@ class Table:
     def has(self, key: str) -> bool:
         return key in self._data
 
-    def keys(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         return tuple(self._data)
 
     def text(self, key: str, default: Any = ..., choices: Sequence[str] = (), longest: int = 2000) -> str:

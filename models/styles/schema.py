@@ -1,8 +1,8 @@
 """What a style is: the values that a style file holds.
 
 Patterns are texts read from left to right on an even grid of `steps` steps a quarter note (4: sixteenths, 3: eighth
-triplets, 6: sixteenth triplets, 2: eighths). `|` separates bars, spaces are for the eye. Patterns are written for 4/4 and are fitted to other
-meters by their felt beats (see models.band.grid).
+triplets, 6: sixteenth triplets, 2: eighths). `|` separates bars, spaces are for the eye. Patterns are written for 4/4
+and are fitted to other meters by their felt beats (see models.band.compose.grid).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Groove:
 
     Characters: `X` accent, `x` plain, `o` soft, `g` ghost, `?` a ghost that plays half of the time, `.` rest.
     `vary` replaces lines in the last bar of every four. `kinds` limits it to those kinds of section.
-    `meters` names the meters it is written for beside 4/4 (e.g. "3/4" with three beats of steps); such a groove is preferred there.
+    `meter` is the meter it is written for ("3/4" with three beats of steps); such a groove is preferred there.
     """
 
     name: str
@@ -72,8 +72,8 @@ class Drums:
 
 @dataclass(frozen=True)
 class BassLine:
-    """`R` root, `r` soft root, `3` `5` `6` `7` `8` degrees above it, `4` the fifth below, `a` approach to the next root, `w` walking
-    step, `-` hold, `.` rest. The pattern "kick" plays the root wherever the kick plays."""
+    """`R` root, `r` soft root, `3` `5` `6` `7` `8` degrees above it, `4` the fifth below, `a` approach to the next
+    root, `w` walking step, `-` hold, `.` rest. The pattern "kick" plays the root wherever the kick plays."""
 
     pattern: str
     steps: int = 4

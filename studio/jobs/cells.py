@@ -91,9 +91,7 @@ def _present_notes(song: Song, making: set[tuple[str, str]]) -> dict[tuple[str, 
     return found
 
 
-def _context(
-    song: Song, job: CellJob, notes: dict[tuple[str, str], tuple[Note, ...]]
-) -> dict[str, tuple[Note, ...]]:
+def _context(song: Song, job: CellJob, notes: dict[tuple[str, str], tuple[Note, ...]]) -> dict[str, tuple[Note, ...]]:
     """What the other stems play in this section, by role."""
     context: dict[str, tuple[Note, ...]] = {}
     for stem in song.stems:

@@ -29,6 +29,11 @@ CLOCK = 34
 LANE_GAP = 8
 CORNER = 6
 
+#: A section counts as a clip of a stem that sounds (above -80 dBFS RMS) in more than this share of it.
+AUDIBLE, CLIP_SHARE = 1e-4, 0.08
+#: A section's chords are written if at least this share of them has room.
+CHORD_SHARE = 0.75
+
 
 def draw_arrangement(arrangement: Arrangement, width: int = 1600, height: int = 900) -> Image.Image:
     """Return the picture, RGB.
@@ -98,7 +103,7 @@ class _Canvas:
         medium: bool = False,
         anchor: str = "lm",
     ) -> None:
-        """Write at a point of the canvas; `room` (canvas pixels) shortens the text, `size` is final pixels."""
+        """Write at a point of the canvas in `size` final pixels; `room` (canvas pixels) shortens the text."""
         face = theme.font(size * SCALE, medium)
         fitted = theme.printable(text) if room is None else theme.fitted(text, face, room)
         self._pen.text(at, fitted, font=face, fill=colour, anchor=anchor)
@@ -125,17 +130,18 @@ class _Canvas:
         face = theme.font(12 * SCALE)
         middle = self._chords_top + CHORDS * SCALE / 2
         colour = theme.blend(self._kind_colours[section.kind], theme.TEXT, 0.35)
-        free_from = 0.0
-        for index, chord in enumerate(section.chords):
-            x = self._x(chord.frame) + 3 * SCALE
-            name = theme.printable(chord.name)
-            end = x + face.getlength(name)
-            after = section.chords[index + 1].frame if index + 1 < len(section.chords) else section.end
-            # A chord that would run into the next change is left out, and so is one that repeats itself.
-            same = index > 0 and section.chords[index - 1].name == chord.name
-            if x >= free_from and end <= max(self._x(after), x) + 2 * SCALE and not same:
+        # A chord that only repeats the one before says nothing new.
+        marks = [m for i, m in enumerate(section.chords) if i == 0 or section.chords[i - 1].name != m.name]
+        fitting: list[tuple[int, str]] = []
+        for index, chord in enumerate(marks):
+            after = self._x(marks[index + 1].frame if index + 1 < len(marks) else section.end)
+            x, name = self._x(chord.frame) + 3 * SCALE, theme.printable(chord.name)
+            if x + face.getlength(name) <= after + 2 * SCALE:
+                fitting.append((x, name))
+        # A progression with holes in it would mislead.
+        if len(fitting) >= CHORD_SHARE * len(marks):
+            for x, name in fitting:
                 self._text((x, middle), name, 12, colour)
-                free_from = end + 5 * SCALE
 
     def _bar_step(self) -> int:
         """Every how many bars a number has room: a power of two."""
@@ -185,7 +191,9 @@ class _Canvas:
         pen = ImageDraw.Draw(tint)
         for section in self._song.sections:
             x0, x1 = self._x(section.start) - self._left, self._x(section.end) - self._left
-            if x1 - x0 > 4 * SCALE and float(shape.rms[x0:x1].max()) > 1e-4:
+            # A tail that rings in from the section before does not make a clip.
+            sounding = np.count_nonzero(shape.rms[x0:x1] > AUDIBLE) > CLIP_SHARE * (x1 - x0)
+            if x1 - x0 > 4 * SCALE and sounding:
                 box = (x0 + SCALE, 0, x1 - SCALE, bottom - top - 1)
                 pen.rounded_rectangle(box, CORNER * SCALE, fill=30)
         self._image.paste(colour, (self._left, top), tint)
@@ -202,8 +210,11 @@ class _Canvas:
         outer = (rows <= high + thin) & (rows >= low - thin)
         inner = (np.abs(rows) <= rms) & outer
         sounding = shape.high - shape.low > 0
-        alpha = np.where(inner, 255, np.where(outer, np.where(sounding, 138, 60), 0)).astype(np.uint8)
-        self._image.paste(colour, (self._left, top), Image.fromarray(alpha))
+        soft = np.where(outer, np.where(sounding, 150, 60), 0).astype(np.uint8)
+        self._image.paste(colour, (self._left, top), Image.fromarray(soft))
+        bright = np.where(inner, 255, 0).astype(np.uint8)
+        light = theme.blend((255, 255, 255), colour, 0.16)
+        self._image.paste(light, (self._left, top), Image.fromarray(bright))
 
     def _draw_clock(self) -> None:
         seconds = self._song.frames / self._song.rate

@@ -94,7 +94,8 @@ def _beside(path: Path) -> Iterator[ProjectFolder]:
         except OSError as error:
             raise os_problem("write", path, error) from error
     except BaseException:
-        remove_tree(root)
+        with suppress(ProjectError):  # what went wrong first is what the user needs to read
+            remove_tree(root)
         for parent in made:
             with suppress(OSError):  # somebody else may have put something there meanwhile
                 os.rmdir(parent)
@@ -120,7 +121,8 @@ def _within(path: Path, force: bool) -> Iterator[ProjectFolder]:
                 raise os_problem("write", root, error) from error
             atomic_write(root / _MARKER, json.dumps({"obsolete": sorted(obsolete)}).encode())
         except BaseException:
-            remove_tree(root)
+            with suppress(ProjectError):  # as above
+                remove_tree(root)
             raise
         recover(path)
     finally:

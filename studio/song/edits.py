@@ -114,9 +114,7 @@ class ChangeSection:
 
     def apply(self, song: Song) -> Song:
         song.section(self.section.id)
-        return replace(
-            song, sections=tuple(self.section if s.id == self.section.id else s for s in song.sections)
-        )
+        return replace(song, sections=tuple(self.section if s.id == self.section.id else s for s in song.sections))
 
 
 @dataclass(frozen=True)

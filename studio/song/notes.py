@@ -46,6 +46,8 @@ def check_notes(notes: Iterable[Note], beats: Fraction) -> None:
         if not (0 <= note.pitch <= 127 and 1 <= note.velocity <= 127 and 0 <= note.layer <= 15):
             raise SongError(f"note {tuple(note)}: pitch is 0..127, velocity 1..127, layer 0..15")
         if note.start < 0 or note.beats <= 0 or note.end > beats:
-            raise SongError(f"note at beat {float(note.start):.3f}: it must lie inside the cell's {float(beats):g} beats")
+            raise SongError(
+                f"note at beat {float(note.start):.3f}: it must lie inside the cell's {float(beats):g} beats"
+            )
         if (note.start * PPQ).denominator != 1 or (note.beats * PPQ).denominator != 1:
             raise SongError(f"note at beat {float(note.start):.6f}: it must start and end on the 1/{PPQ} beat grid")

@@ -13,6 +13,7 @@ song's start, never by adding lengths, so consecutive clips meet in the same fra
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def check_tempo_points(points: Iterable[TempoPoint]) -> tuple[TempoPoint, ...]:
     result = tuple(points)
     if not result or result[0].bar != 1:
         raise SongError("tempo map: its first point must be at bar 1, such as '1=120'")
-    for before, after in zip(result, result[1:], strict=False):
+    for before, after in itertools.pairwise(result):
         if after.bar <= before.bar:
             raise SongError(f"tempo map: bar {after.bar} comes after bar {before.bar}; put the bars in rising order")
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from decimal import Decimal
 from fractions import Fraction
@@ -59,7 +60,7 @@ def test_beats_to_frames_and_back(song: Song, share: float, rate: int) -> None:
 def test_time_only_goes_forward(song: Song) -> None:
     timeline = Timeline(song)
     times = [timeline.tempo.exact_seconds(bar.start) for bar in timeline.bars]
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(times))
 
 
 @given(tempi, tempi, st.integers(1, 64))

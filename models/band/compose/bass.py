@@ -33,11 +33,13 @@ class Stroke:
 def line_of(request: StemRequest, style: Style) -> BassLine:
     """The written line for this kind of section: the same for every seed of a cell."""
     energy, kind = request.place.energy, request.place.kind
-    lines = [l for l in style.bass.lines if kind in l.kinds] or [l for l in style.bass.lines if not l.kinds]
+    lines = [line for line in style.bass.lines if kind in line.kinds] or [
+        line for line in style.bass.lines if not line.kinds
+    ]
     lines = lines or list(style.bass.lines)
-    fitting = [l for l in lines if l.energy[0] <= energy <= l.energy[1]]
+    fitting = [line for line in lines if line.energy[0] <= energy <= line.energy[1]]
     if not fitting:
-        fitting = [min(lines, key=lambda l: min(abs(l.energy[0] - energy), abs(l.energy[1] - energy)))]
+        fitting = [min(lines, key=lambda line: min(abs(line.energy[0] - energy), abs(line.energy[1] - energy)))]
     return stream("bass line", request.song_seed, style.name, kind).choice(fitting)
 
 
@@ -67,9 +69,7 @@ def _kicks(request: StemRequest, style: Style) -> tuple[Fraction, ...]:
     return drums.kick_starts({"drums": played})
 
 
-def _bar(
-    bar: Bar, line: BassLine, request: StemRequest, kicks: tuple[Fraction, ...], random: Random
-) -> list[Stroke]:
+def _bar(bar: Bar, line: BassLine, request: StemRequest, kicks: tuple[Fraction, ...], random: Random) -> list[Stroke]:
     if line.pattern == "kick":
         return _with_kick(bar, kicks)
     strokes: list[Stroke] = []
@@ -135,9 +135,7 @@ def _pitched(strokes: list[Stroke], request: StemRequest, style: Style, random: 
             velocity += 6
         if stroke.mark == "r":
             velocity -= 24
-        drafts.append(
-            Draft(stroke.start, stroke.beats, pitch, velocity, swings=stroke.swings, exact=not stroke.swings)
-        )
+        drafts.append(Draft(stroke.start, stroke.beats, pitch, velocity, swings=stroke.swings, exact=not stroke.swings))
         previous = 0.5 * pitch + 0.5 * centre if stroke.mark != "w" else pitch
     return drafts
 
@@ -171,9 +169,7 @@ def _target(stroke: Stroke, request: StemRequest, centre: float, low: int, high:
     return root if following is None else nearest(following.bass, centre, low, high)
 
 
-def _approach(
-    target: int, root: int, chord: Harmony, request: StemRequest, low: int, high: int, random: Random
-) -> int:
+def _approach(target: int, root: int, chord: Harmony, request: StemRequest, low: int, high: int, random: Random) -> int:
     """A half step or a scale step beside the next root; the fifth where the root stays."""
     if target % 12 == root % 12:
         return nearest(degree(chord, 5, request.scale), root + 7, low, high)

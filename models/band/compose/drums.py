@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -111,7 +112,9 @@ def _spice(bar: Bar, playing: list[str], request: StemRequest, groove: Groove, r
     if not possible or random.random() > 0.7:
         return []
     name, at = random.choice(possible)
-    return [_hit(name, bar.start + at, step, "g" if name == "snare" else "o", request.place.energy, groove.steps % 3 != 0)]
+    return [
+        _hit(name, bar.start + at, step, "g" if name == "snare" else "o", request.place.energy, groove.steps % 3 != 0)
+    ]
 
 
 def _with_fill(hits: list[Draft], bar: Bar, style: Style, request: StemRequest, random: Random) -> list[Draft]:
@@ -149,7 +152,9 @@ def _fill_beats(fill: Fill, felt: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
 
 def _ending(bar: Bar, groove: Groove, request: StemRequest) -> list[Draft]:
     """One last stroke on the first beat, with a crash where the song was loud, and then silence."""
-    names = [n for n in ("kick", "snare", "clap") if n in groove.lines and groove.enters.get(n, 0) <= request.place.energy]
+    names = [
+        n for n in ("kick", "snare", "clap") if n in groove.lines and groove.enters.get(n, 0) <= request.place.energy
+    ]
     hits = [_hit(name, bar.start, Fraction(1, 2), "X", request.place.energy) for name in names[:2]]
     return [*hits, _hit("crash", bar.start, Fraction(2), "x", request.place.energy)]
 
@@ -174,7 +179,7 @@ def _choked(hits: list[Draft]) -> list[Draft]:
     for hit in kept:
         if hit.pitch == KEYS["open"]:
             later = next((s for s in strokes if s > hit.start), hit.start + 1)
-            hit = Draft(hit.start, min(later - hit.start, Fraction(1)), hit.pitch, hit.velocity, hit.layer, hit.swings)
+            hit = replace(hit, beats=min(later - hit.start, Fraction(1)))
         result.append(hit)
     return result
 

@@ -76,7 +76,9 @@ def playable(drafts: Iterable[Draft], beats: Fraction) -> tuple[Note, ...]:
     for draft in ordered:
         start = min(draft.start, on_tick(beats) - SHORTEST)
         length = max(on_tick(draft.beats), SHORTEST)
-        note = Note(start, min(length, beats - start), draft.pitch, max(1, min(127, round(draft.velocity))), draft.layer)
+        note = Note(
+            start, min(length, beats - start), draft.pitch, max(1, min(127, round(draft.velocity))), draft.layer
+        )
         last = sounding.get(note.pitch)
         if last is not None and notes[last].end > note.start:
             room = note.start - notes[last].start

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -53,7 +55,7 @@ def compose(request: StemRequest, style: Style) -> tuple[Note, ...]:
     for index in active_layers(request, style):
         layer = style.harmony.layers[index]
         drafts += _layer(layer, index, shapes, request, style, random)
-    return finish(_without_doubles(drafts), request, style, random)
+    return finish(_apart(drafts, style.harmony.low, style.harmony.high), request, style, random)
 
 
 def _layer(
@@ -109,7 +111,7 @@ def _is_pad(pattern: str) -> bool:
 def _split(start: Fraction, beats: Fraction, request: StemRequest) -> list[tuple[Fraction, Fraction]]:
     end = min(start + beats, request.beats)
     points = [start, *[c for c in changes(request, start, end) if end - c >= Fraction(1, 4)], end]
-    return [(a, b - a) for a, b in zip(points, points[1:], strict=False) if b > a]
+    return [(a, b - a) for a, b in itertools.pairwise(points) if b > a]
 
 
 def _shape(shapes: dict[Fraction, Voicing], request: StemRequest, at: Fraction) -> Voicing:
@@ -153,24 +155,27 @@ def _tied(drafts: list[Draft]) -> list[Draft]:
     for draft in sorted(drafts, key=lambda d: (d.start, d.pitch)):
         held = open_notes.get(draft.pitch)
         if held is not None and result[held].start + result[held].beats == draft.start:
-            before = result[held]
-            result[held] = Draft(before.start, before.beats + draft.beats, before.pitch, before.velocity,
-                                 before.layer, before.swings, before.exact, before.delay_ms)  # fmt: skip
+            result[held] = replace(result[held], beats=result[held].beats + draft.beats)
             continue
         open_notes[draft.pitch] = len(result)
         result.append(draft)
     return result
 
 
-def _without_doubles(drafts: list[Draft]) -> list[Draft]:
-    """Where two instruments would hold the same pitch at once, the first one has it."""
+def _apart(drafts: list[Draft], low: int, high: int) -> list[Draft]:
+    """Where two instruments would hold the same pitch at once, the second takes it an octave away; where that is
+    taken too or out of reach, it leaves the tone to the first."""
     kept: list[Draft] = []
     taken: dict[int, list[tuple[Fraction, Fraction, int]]] = {}
-    for draft in sorted(drafts, key=lambda d: (d.layer, d.start, d.pitch)):
+
+    def free(draft: Draft, pitch: int) -> bool:
         end = draft.start + draft.beats
-        others = taken.setdefault(draft.pitch, [])
-        if any(a < end and draft.start < b and layer != draft.layer for a, b, layer in others):
-            continue
-        others.append((draft.start, end, draft.layer))
-        kept.append(draft)
+        return not any(a < end and draft.start < b and layer != draft.layer for a, b, layer in taken.get(pitch, ()))
+
+    for draft in sorted(drafts, key=lambda d: (d.layer, d.start, d.pitch)):
+        octaves = (draft.pitch, draft.pitch - 12, draft.pitch + 12)
+        pitch = next((p for p in octaves if (p == draft.pitch or low <= p <= high) and free(draft, p)), None)
+        if pitch is not None:
+            taken.setdefault(pitch, []).append((draft.start, draft.start + draft.beats, draft.layer))
+            kept.append(replace(draft, pitch=pitch))
     return kept

@@ -8,7 +8,7 @@ Verses use the same motif turned upside down in a lower register, so that a chor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
 
@@ -125,8 +125,7 @@ def _rhythm(bar: Bar, source: MotifBar, request: StemRequest, style: Style) -> l
         at = bar.start + step.start
         if step.mark == "-":
             if tones and tones[-1].start + tones[-1].beats == at:
-                last = tones[-1]
-                tones[-1] = Tone(last.start, last.beats + step.length, last.step, last.accent)
+                tones[-1] = replace(tones[-1], beats=tones[-1].beats + step.length)
         elif step.mark in "Xx":
             move = source.steps[len(tones) % len(source.steps)]
             tones.append(Tone(at, step.length, move, step.mark == "X"))
@@ -228,10 +227,7 @@ def _within_leap(pitch: int, before: int | None, pitch_class: int, style: Style)
 def _doubled(drafts: list[Draft], style: Style) -> list[Draft]:
     """The melody once more an octave above, or below where that would be too high to play."""
     up = all(draft.pitch + 12 <= min(style.lead.high + 12, 108) for draft in drafts)
-    return [
-        Draft(d.start, d.beats, d.pitch + (12 if up else -12), d.velocity - 14, 1, d.swings, d.exact, d.delay_ms)
-        for d in drafts
-    ]
+    return [replace(d, pitch=d.pitch + (12 if up else -12), velocity=d.velocity - 14, layer=1) for d in drafts]
 
 
 def _pickup(request: StemRequest, random: Random) -> list[Tone]:

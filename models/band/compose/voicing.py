@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from models.api import Harmony
 
@@ -65,10 +65,10 @@ def _span(kind: str, count: int) -> int:
 
 
 def _spaced(voicing: Voicing, kind: str) -> bool:
-    gaps = [b - a for a, b in zip(voicing, voicing[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(voicing)]
     if voicing[0] < 48 and gaps and gaps[0] < (3 if voicing[0] >= 43 else 5):
         return False  # thirds turn to mud below about C3, seconds well before
-    if kind != "cluster" and (min(gaps) < 2 and gaps[0] < 2 or gaps.count(1) > 1):
+    if kind != "cluster" and ((min(gaps) < 2 and gaps[0] < 2) or gaps.count(1) > 1):
         return False
     if kind in ("open", "drop2"):
         return max(gaps) >= 5 and max(gaps) <= 12

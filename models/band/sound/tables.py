@@ -25,9 +25,7 @@ from models.band.sound.voice import SoundError
 T = TypeVar("T")
 
 
-def number(
-    default: float | tuple[int, int] | None, low: float, high: float, *, optional: bool = False
-) -> Any:
+def number(default: float | tuple[int, int] | None, low: float, high: float, *, optional: bool = False) -> Any:
     """A number field within [low, high]; `default=None` makes the key required unless it is `optional`."""
     limits = {"low": low, "high": high}
     if default is None and not optional:
@@ -78,9 +76,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _value(
-    hint: Any, field: dataclasses.Field[Any], value: object, where: str, error: type[SoundError]
-) -> Any:
+def _value(hint: Any, field: dataclasses.Field[Any], value: object, where: str, error: type[SoundError]) -> Any:
     options = [h for h in get_args(hint) if h is not type(None)]
     if get_origin(hint) is tuple:
         if not isinstance(value, (list, tuple)):
@@ -90,8 +86,7 @@ def _value(
         if len(value) != len(options):
             raise error(f"{where} must have {len(options)} values, has {len(value)}")
         return tuple(
-            _value(h, field, v, f"{where}[{i}]", error)
-            for i, (h, v) in enumerate(zip(options, value, strict=True))
+            _value(h, field, v, f"{where}[{i}]", error) for i, (h, v) in enumerate(zip(options, value, strict=True))
         )
     if options:  # an optional value
         return _value(options[0], field, value, where, error)
@@ -104,16 +99,12 @@ def _value(
     if hint is str:
         names = field.metadata.get("choices")
         if not isinstance(value, str) or (names and value not in names):
-            raise error(
-                f"{where} must be {'one of ' + ', '.join(names) if names else 'text'}, is {_shown(value)}"
-            )
+            raise error(f"{where} must be {'one of ' + ', '.join(names) if names else 'text'}, is {_shown(value)}")
         return value
     return _number(hint, field, value, where, error)
 
 
-def _number(
-    hint: Any, field: dataclasses.Field[Any], value: object, where: str, error: type[SoundError]
-) -> Any:
+def _number(hint: Any, field: dataclasses.Field[Any], value: object, where: str, error: type[SoundError]) -> Any:
     low, high = field.metadata.get("low", -math.inf), field.metadata.get("high", math.inf)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise error(f"{where} must be a number from {low:g} to {high:g}, is {_shown(value)}")

@@ -84,14 +84,15 @@ def test_every_meter_has_felt_beats_that_fill_its_bar(pulses: int, unit: int) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "groups"), [("7/8", (2, 2, 3)), ("6/8", (3, 3)), ("5/8", (2, 3)), ("12/8", (3, 3, 3, 3)), ("3/4", (1, 1, 1))]
+    ("text", "groups"),
+    [("7/8", (2, 2, 3)), ("6/8", (3, 3)), ("5/8", (2, 3)), ("12/8", (3, 3, 3, 3)), ("3/4", (1, 1, 1))],
 )
 def test_groupings_are_the_usual_ones(text: str, groups: tuple[int, ...]) -> None:
     assert Meter.parse(text).grouping() == groups
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("tonic", "C C# Db D Eb E F F# G Ab A Bb B".split())
+@pytest.mark.parametrize("tonic", ["C", "C#", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"])
 def test_every_key_spells_its_scale_with_seven_letters(tonic: str, mode: str) -> None:
     key = Key(tonic, mode)
     if abs(key.fifths) > 6 or key.spell(key.tonic_pitch_class) != tonic:

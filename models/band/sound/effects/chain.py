@@ -123,11 +123,9 @@ class Chain:
         x = tone.equalize(x, rate, self.eq)
         if self.compress is not None:
             c = self.compress
-            x = dynamics.compress(
-                x, rate, c.threshold_db, c.ratio, c.attack_ms, c.release_ms, c.makeup_db, c.knee_db
-            )
+            x = dynamics.compress(x, rate, c.threshold_db, c.ratio, c.attack_ms, c.release_ms, c.makeup_db, c.knee_db)
         if self.saturate is not None:
-            x = tone.saturate(x, self.saturate.drive_db)
+            x = tone.remove_dc(tone.saturate(x, self.saturate.drive_db), rate)
         if self.lofi is not None:
             old = self.lofi
             x = tape.lofi(x, rate, old.low_hz, old.high_hz, old.wow, old.flutter, old.bits)

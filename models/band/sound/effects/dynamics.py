@@ -37,9 +37,7 @@ def compress(
     np.abs(x).max(axis=0, out=peaks[:frames]) if frames else None
     level = 20 * np.log10(np.maximum(peaks.reshape(count, block).max(axis=1), 1e-6).astype(np.float64))
     wanted = -static_reduction(level, threshold_db, ratio, knee_db)
-    gain = _follow(
-        wanted, np.exp(-1000 * block / rate / attack_ms), np.exp(-1000 * block / rate / release_ms)
-    )
+    gain = _follow(wanted, np.exp(-1000 * block / rate / attack_ms), np.exp(-1000 * block / rate / release_ms))
     linear = (10 ** ((gain + makeup_db) / 20)).astype(np.float32)
     return _apply_blocks(x, linear, block)
 

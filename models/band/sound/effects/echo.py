@@ -11,9 +11,7 @@ _CHUNK = 1 << 15
 CONTROL = 32  # frames between computed delay times; between them they lie on straight lines
 
 
-def delay(
-    x: Floats, rate: int, seconds: float, feedback: float, damp: float = 0.3, ping_pong: bool = False
-) -> Floats:
+def delay(x: Floats, rate: int, seconds: float, feedback: float, damp: float = 0.3, ping_pong: bool = False) -> Floats:
     """The echoes alone: the first after `seconds`, each softer by `feedback` and duller by `damp` (0..1).
 
     A one-pole low-pass in the loop falls from 16 kHz (damp 0) to 1 kHz (damp 1). Ping-pong sends the mono

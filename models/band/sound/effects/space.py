@@ -108,9 +108,7 @@ def _diffuse(
     field *= 1.0 - np.exp(-time * 1000 / space.build_ms)
     field /= np.sqrt(np.sum(field**2, axis=1, keepdims=True))
     early = _early(space, rate, frames, random)
-    return _band(
-        np.sqrt(1 - space.early_share) * field + np.sqrt(space.early_share) * early, rate, space.band_hz
-    )
+    return _band(np.sqrt(1 - space.early_share) * field + np.sqrt(space.early_share) * early, rate, space.band_hz)
 
 
 def _early(space: _Space, rate: int, frames: int, random: np.random.Generator) -> NDArray[np.float64]:
@@ -147,9 +145,7 @@ def _spring(rate: int, frames: int, seconds: float, damp: float) -> NDArray[np.f
         spectrum = np.zeros(len(hz), np.complex128)
         for transit in transits:
             late = transit * (0.62 + 0.38 * stretch**2)
-            turn = (
-                2 * np.pi * np.concatenate([[0.0], np.cumsum(0.5 * (late[1:] + late[:-1]))]) * (hz[1] - hz[0])
-            )
+            turn = 2 * np.pi * np.concatenate([[0.0], np.cumsum(0.5 * (late[1:] + late[:-1]))]) * (hz[1] - hz[0])
             echo = gain * np.exp(-1j * turn) * 10 ** (-3 * transit * 0.75 / seconds)
             there_and_back = np.exp(-2j * turn) * 10 ** (-6 * transit * 0.75 / seconds)
             for _ in range(int(0.6 * seconds / transit) + 1):

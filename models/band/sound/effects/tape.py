@@ -31,11 +31,11 @@ def lofi(
         points = np.arange(-(-frames // CONTROL) + 1) * (CONTROL / rate)
         slow = 0.7 * np.sin(2 * np.pi * 0.55 * points) + 0.3 * np.sin(2 * np.pi * 0.83 * points)
         fast = 0.6 * np.sin(2 * np.pi * 6.1 * points) + 0.4 * np.sin(2 * np.pi * 9.7 * points)
-        late = (0.9 * wow * slow + 0.1 * flutter * fast) * _MOST_MS * rate / 1000
+        late = np.asarray((0.9 * wow * slow + 0.1 * flutter * fast) * (_MOST_MS * rate / 1000))
         x = np.stack([read_moving(channel, late) for channel in x])
     x = equalize(x, rate, (Band("highpass", low_hz), Band("lowpass", high_hz)))
     if bits < 16.0:
         # Rounding towards the nearest step keeps silence silent.
         steps = np.float32(2.0 ** (bits - 1))
-        x = np.round(x * steps) / steps
+        x = (np.round(x * steps) / steps).astype(np.float32)
     return x

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from models.band.sound.tables import choice, number
 Floats = NDArray[np.float32]
 
 _CHUNK = 1 << 16
+_CLIP_CHUNK = 1 << 13  # its dozen arrays stay in the cache
 
 
 @dataclass(frozen=True)
@@ -85,29 +87,63 @@ def remove_dc(x: Floats, rate: int) -> Floats:
 
 
 def soft_clip(x: Floats, gain: float) -> Floats:
-    """f(gain * x) with f(u) = u / sqrt(1 + u^2), without audible aliasing.
+    """f(gain * x) with f(u) = u / sqrt(1 + u^2), without audible aliasing and without delay.
 
-    Antiderivative anti-aliasing of first order (Parker, Zavalishin & Le Bivic, "Reducing the aliasing of
-    nonlinear waveshaping using continuous-time convolution", DAFx 2016). For this f the quotient of
-    differences is (u1 + u0) / (s1 + s0), s = sqrt(1 + u^2): no division by a small number. The method
-    averages neighbours; a one-pole lift gives the treble back (flat within 1 dB to 15 kHz at 48 kHz) and
-    most of the half sample of delay.
+    Twice the rate, and antiderivative anti-aliasing of first order (Parker, Zavalishin & Le Bivic,
+    "Reducing the aliasing of nonlinear waveshaping using continuous-time convolution", DAFx 2016). For
+    this f the quotient of differences is (u1 + u0) / (s1 + s0), s = sqrt(1 + u^2): no division by a small
+    number. The filter back to the plain rate makes up for the treble that the method's averaging costs;
+    all filters are symmetric, so at most 16 frames before a jump hear of it.
     """
+    out = np.empty_like(x, np.float32)
+    rise, fall = _up_taps(), _down_taps()
+    frames, edge = x.shape[1], len(rise) + len(fall)
+    padded = np.pad(x, ((0, 0), (edge, edge)))
+    for start in range(0, frames, _CLIP_CHUNK):
+        stop = min(start + _CLIP_CHUNK, frames)
+        u = padded[:, start : stop + 2 * edge] * np.float32(gain)
+        on = u[:, len(rise) : -len(rise)]
+        # `between` lies half a frame after `on`; f is then averaged over each half frame.
+        between = _pairs_of(u, u, rise, len(rise), len(rise) + 1, on.shape[1])
+        on_slope, between_slope = (
+            np.sqrt(on * on + np.float32(1.0)),
+            np.sqrt(between * between + np.float32(1.0)),
+        )
+        late = (on + between) / (on_slope + between_slope)  # a quarter frame after each frame
+        early = (on[:, 1:] + between[:, :-1]) / (on_slope[:, 1:] + between_slope[:, :-1])  # a quarter before
+        early = np.concatenate([on[:, :1] * 0, early], axis=1)
+        at, length = len(fall), stop - start
+        y = _pairs_of(early, late, fall[0::2], at, at, length)
+        y += _pairs_of(late, early, fall[1::2], at - 1, at + 1, length)
+        out[:, start:stop] = y
+    return out
+
+
+def _pairs_of(before: Floats, after: Floats, taps: Floats, left: int, right: int, length: int) -> Floats:
+    """Sum of taps[k] * (before[n + left - k] + after[n + right + k]) for n in 0..`length`."""
+    total = np.zeros((before.shape[0], length), np.float32)
+    for k, tap in enumerate(taps):
+        total += tap * (before[:, left - k : left - k + length] + after[:, right + k : right + k + length])
+    return total
+
+
+@cache
+def _up_taps() -> Floats:
+    """Half of a symmetric filter that reads between two frames: a windowed sinc of 16 points."""
+    k = np.arange(8) + 0.5
+    taps = np.sinc(k) * np.i0(7.0 * np.sqrt(1 - (k / 8) ** 2))
+    return np.asarray(taps / (2 * taps.sum()), np.float32)
+
+
+@cache
+def _down_taps() -> Floats:
+    """Half of the filter from twice the rate back, tilted by 1 / cos to undo the averaging; outwards."""
     from scipy import signal
 
-    out = np.empty_like(x, np.float32)
-    state = np.zeros((x.shape[0], 1), np.float32)
-    lift = np.array([1.5], np.float32), np.array([1.0, 0.5], np.float32)
-    last_u, last_s = np.zeros((x.shape[0], 1), np.float32), np.ones((x.shape[0], 1), np.float32)
-    for start in range(0, x.shape[1], _CHUNK):
-        part = slice(start, start + _CHUNK)
-        u = np.concatenate([last_u, x[:, part] * np.float32(gain)], axis=1)
-        s = np.sqrt(u * u + np.float32(1.0))
-        s[:, :1] = last_s
-        last_u, last_s = u[:, -1:], s[:, -1:]
-        averaged = (u[:, 1:] + u[:, :-1]) / (s[:, 1:] + s[:, :-1])
-        out[:, part], state = signal.lfilter(*lift, averaged, axis=1, zi=state)
-    return out
+    f = np.linspace(0.0, 1.0, 65)  # in units of the plain rate, which is Nyquist at twice the rate
+    wanted = np.where(f <= 0.46, 1.0 / np.cos(np.pi * f / 2), 0.0)
+    taps = signal.firwin2(32, f, wanted, window=("kaiser", 5.0))[16:]
+    return np.asarray(taps / (2 * taps.sum()), np.float32)
 
 
 def saturate(x: Floats, drive_db: float) -> Floats:

@@ -19,6 +19,17 @@ def _grown(frames: int, floor_db: float, bend: float = 1.0) -> NDArray[np.float6
     return np.asarray(level)
 
 
+def _rise(sound: Sound, rate: int, floor_db: float, bend: float = 1.2) -> Sound:
+    """Even out the sound's own swell and beating (over 80 ms), then let it climb: its peak is its end."""
+    frames = sound.shape[1]
+    half = max(1, round(0.04 * rate))
+    total = np.concatenate([[0.0], np.cumsum(np.mean(sound**2, axis=0))])
+    at = np.arange(frames)
+    start, stop = np.maximum(at - half, 0), np.minimum(at + half, frames)
+    level = np.sqrt((total[stop] - total[start]) / (stop - start))
+    return np.asarray(sound / np.maximum(level, 0.05 * level.max()) * _grown(frames, floor_db, bend))
+
+
 def _bed(frames: int, rate: int, seconds: float) -> NDArray[np.float64]:
     """Fades of at most `seconds`, or of a third of the length."""
     fade = max(1, min(round(seconds * rate), frames // 3))
@@ -42,7 +53,7 @@ def riser_noise(held: int, rate: int) -> Sound:
     body = swept(noise, rate, "bandpass", geometric(250.0, 9000.0, held, 1.2), 1.2)
     air = swept(noise, rate, "highpass", geometric(6000.0, 2500.0, held), 0.7)
     along = np.linspace(0.0, 1.0, held)
-    return _level(narrow(body * 2 + 0.35 * along**2 * air, 0.5) * _grown(held, -36.0), 0.2)
+    return _level(_rise(narrow(body * 2 + 0.35 * along**2 * air, 0.5), rate, -36.0), 0.13)
 
 
 def riser_tone(held: int, rate: int) -> Sound:
@@ -52,7 +63,7 @@ def riser_tone(held: int, rate: int) -> Sound:
         out[place % 2] += voice
         out[1 - place % 2] += 0.5 * voice
     out = swept(out, rate, "lowpass", geometric(400.0, 14000.0, held, 1.1), 1.4)
-    return _level(out * _grown(held, -30.0), 0.17)
+    return _level(_rise(out, rate, -30.0), 0.14)
 
 
 def riser_snare(held: int, rate: int) -> Sound:
@@ -74,13 +85,13 @@ def riser_snare(held: int, rate: int) -> Sound:
         place += quarter / (1, 2, 4, 8)[min(3, int(along * 4))]
     # The last stroke alone would not be the loudest frame: a breath of noise carries the roll to the line.
     out += 0.5 * filtered(white(held, rate, 3), rate, "highpass", 2500.0) * _grown(held, -50.0)
-    return _level(narrow(out, 0.4) * _grown(held, -12.0), 0.2)
+    return _level(narrow(out, 0.4) * _grown(held, -12.0), 0.15)
 
 
 def downlifter(held: int, rate: int) -> Sound:
     noise = swept(white(held, rate, 4), rate, "bandpass", geometric(9000.0, 150.0, held, 0.7), 1.1)
     tone = np.sin(turns(geometric(700.0, 50.0, held, 0.6), rate, 0.25))
-    return _level((narrow(noise, 0.4) + 0.05 * tone) * fall(held, rate, 1.15 * held / rate), 0.2)
+    return _level((narrow(noise, 0.4) + 0.05 * tone) * fall(held, rate, 1.15 * held / rate), 0.16)
 
 
 def impact(held: int, rate: int) -> Sound:
@@ -93,7 +104,7 @@ def impact(held: int, rate: int) -> Sound:
 
 
 def sub_drop(held: int, rate: int) -> Sound:
-    tone = np.cos(turns(geometric(105.0, 27.0, held, 0.6), rate)) * fall(held, rate, 1.5 * held / rate)
+    tone = np.cos(turns(geometric(105.0, 27.0, held, 0.6), rate)) * fall(held, rate, 1.1 * held / rate)
     return _level(np.tile(np.tanh(1.6 * tone), (2, 1)), 0.28)
 
 
@@ -108,22 +119,22 @@ def _cymbal(frames: int, rate: int, seed: int) -> Sound:
         ring = np.exp(-6.9078 * time / (3.6 * (1500.0 / (1500.0 + hz)) + 0.8))
         angles = random.random(2)
         for side in range(2):
-            out[side] += 0.07 * np.sin(2 * np.pi * (hz * time + angles[side])) * ring
+            out[side] += 0.09 * min(1.0, hz / 4000.0) * np.sin(2 * np.pi * (hz * time + angles[side])) * ring
     return out
 
 
 def reverse_cymbal(held: int, rate: int) -> Sound:
-    return _level(narrow(_cymbal(held, rate, 7)[:, ::-1], 0.3) * _grown(held, -34.0, 0.9), 0.2)
+    return _level(narrow(_cymbal(held, rate, 7)[:, ::-1], 0.3) * _grown(held, -34.0), 0.16)
 
 
 def sweep_up(held: int, rate: int) -> Sound:
     noise = swept(white(held, rate, 8), rate, "bandpass", geometric(180.0, 7500.0, held), 2.5)
-    return _level(narrow(noise, 0.3) * _grown(held, -22.0, 0.8), 0.15)
+    return _level(_rise(narrow(noise, 0.3), rate, -24.0, 1.0), 0.12)
 
 
 def sweep_down(held: int, rate: int) -> Sound:
     noise = swept(white(held, rate, 9), rate, "bandpass", geometric(7500.0, 180.0, held), 2.5)
-    return _level(narrow(noise, 0.3) * 10 ** (-26.0 / 20 * np.linspace(0.0, 1.0, held)), 0.15)
+    return _level(narrow(noise, 0.3) * 10 ** (-30.0 / 20 * np.linspace(0.0, 1.0, held)), 0.12)
 
 
 def noise_bed(held: int, rate: int) -> Sound:
@@ -149,9 +160,9 @@ def vinyl(held: int, rate: int) -> Sound:
         place, loud, side = int(seconds * rate), random.random() ** 6, random.random()
         if place >= held:
             break
-        ticks[:, place] += (0.15 + loud) * np.array([1.0 - 0.6 * side, 0.4 + 0.6 * side]) * rate / 48000
+        ticks[:, place] += (0.2 + 0.5 * loud) * np.array([1.0 - 0.6 * side, 0.4 + 0.6 * side]) * rate / 48000
     out += filtered(ticks, rate, "bandpass", (900.0, 6500.0), 1)
-    return _level(out * _bed(held, rate, 0.4), 0.03)
+    return _level(np.tanh(3.0 * out) * _bed(held, rate, 0.4), 0.02)
 
 
 def rain(held: int, rate: int) -> Sound:
@@ -165,9 +176,7 @@ def rain(held: int, rate: int) -> Sound:
         place, loud, side = int(seconds * rate), random.random() ** 4, random.random()
         if place >= held:
             break
-        drops[:, place] += (
-            loud * np.array([np.cos(side * np.pi / 2), np.sin(side * np.pi / 2)]) * rate / 48000
-        )
+        drops[:, place] += loud * np.array([np.cos(side * np.pi / 2), np.sin(side * np.pi / 2)]) * rate / 48000
     out += 4.0 * filtered(drops, rate, "bandpass", (1800.0, 5200.0), 2)
     return _level(out * _bed(held, rate, 1.5), 0.04)
 
@@ -182,9 +191,7 @@ def shimmer(held: int, rate: int) -> Sound:
     seconds = 0.0
     while seconds * rate < held:
         start = int(seconds * rate)
-        hz = (1046.5, 1568.0, 2093.0, 3136.0, 4186.0)[int(random.integers(5))] * 2 ** (
-            random.normal(0, 4) / 1200
-        )
+        hz = (1046.5, 1568.0, 2093.0, 3136.0, 4186.0)[int(random.integers(5))] * 2 ** (random.normal(0, 4) / 1200)
         side = random.random()
         part = min(length, held - start)
         tone = np.sin(2 * np.pi * hz * np.arange(part) / rate) * grain[:part] * (1046.5 / hz) ** 0.5
@@ -219,9 +226,7 @@ def glitch(held: int, rate: int) -> Sound:
         length = min(frames - place, int(rate * (0.012, 0.02, 0.035, 0.055)[int(random.integers(4))]))
         hz = 180.0 * 2 ** float(random.integers(0, 20) / 4)
         side, noisy = random.random(), random.random() < 0.35
-        slice_ = (
-            random.standard_normal(length) * 0.5 if noisy else np.sin(turns(np.full(length, hz), rate, 0.25))
-        )
+        slice_ = random.standard_normal(length) * 0.5 if noisy else np.sin(turns(np.full(length, hz), rate, 0.25))
         edge = min(length // 2, round(0.0008 * rate))
         shape = np.ones(length)
         shape[length - edge :] = np.linspace(1.0, 0.0, edge)
@@ -244,13 +249,13 @@ def swell(held: int, rate: int) -> Sound:
         out[1 - place % 2] += 0.35 * voice
     out = swept(out, rate, "lowpass", geometric(180.0, 5500.0, held, 1.3), 0.9)
     out += 0.4 * swept(white(held, rate, 16), rate, "bandpass", geometric(800.0, 7000.0, held), 0.9)
-    return _level(out * _grown(held, -40.0, 0.9), 0.17)
+    return _level(_rise(out, rate, -40.0), 0.14)
 
 
 SOUNDS: dict[str, Maker] = {
     maker.__name__: maker
     for maker in (
-        riser_noise, riser_tone, riser_snare, downlifter, impact, sub_drop, reverse_cymbal, sweep_up, sweep_down,
-        noise_bed, wind, vinyl, rain, shimmer, zap, laser, glitch, swell,
+        riser_noise, riser_tone, riser_snare, downlifter, impact, sub_drop, reverse_cymbal, sweep_up,
+        sweep_down, noise_bed, wind, vinyl, rain, shimmer, zap, laser, glitch, swell,
     )
 }  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.band.sound.effects.tone import soft_clip
+from models.band.sound.effects.tone import remove_dc, soft_clip
 from models.band.sound.synth import curves
 from models.band.sound.synth.patch import Filter, Noise, Operator, Oscillator, Patch
 from models.band.sound.synth.wavetable import (
@@ -24,6 +24,7 @@ from models.band.sound.synth.wavetable import (
 )
 
 _CYCLE = 4294967296.0  # phases are uint32: a period is 2**32, overflow is the wrap
+_CLIP_LOOKAHEAD = 32  # frames; the clipper's filters look this far at most
 _SILENT_DECAYS = 1.5  # a decay to nothing is over at -90 dB
 
 
@@ -48,6 +49,9 @@ def note_length(patch: Patch, frames: int, rate: int) -> int:
 
 def render_note(patch: Patch, note: NoteId, frames: int, rate: int, bpm: float) -> Floats:
     """The note for `frames` at `rate`; level is that of velocity 100, trim included."""
+    wanted = frames
+    if patch.drive_db > 0.0:
+        frames += _CLIP_LOOKAHEAD
     sound = np.zeros((2, frames), np.float32)
     bend = _bend(patch, note, frames, rate)
     corner = _corner(patch.filter, note, frames, rate, bpm) if patch.filter else None
@@ -59,7 +63,9 @@ def render_note(patch: Patch, note: NoteId, frames: int, rate: int, bpm: float) 
         _add_noise(sound, patch.noise, note.key, rate)
     sound *= curves.envelope(patch.amp, frames, rate)
     if patch.drive_db > 0.0:
-        sound = soft_clip(sound, 10 ** (patch.drive_db / 20))
+        # Saws and subs in step are lopsided, and a clipper turns that into an offset.
+        frames = wanted
+        sound = remove_dc(soft_clip(sound, 10 ** (patch.drive_db / 20))[:, :frames], rate)
     if patch.amp.sustain == 0.0:
         end = note_length(patch, frames + 1, rate)
         fade = round(0.005 * rate)
@@ -128,9 +134,7 @@ def _corner(shape: Filter, note: NoteId, frames: int, rate: int, bpm: float) -> 
         octave += np.float32(shape.env_octaves) * env
     if shape.lfo_octaves:
         hz = bpm / 60.0 / shape.lfo_beats if shape.lfo_beats else shape.lfo_hz
-        octave -= (shape.lfo_octaves * np.cos(2 * np.pi * hz * curves.seconds(frames, rate))).astype(
-            np.float32
-        )
+        octave -= (shape.lfo_octaves * np.cos(2 * np.pi * hz * curves.seconds(frames, rate))).astype(np.float32)
     return np.clip(octave, np.float32(np.log2(25.0)), np.float32(np.log2(TOP_HZ)))
 
 
@@ -164,20 +168,22 @@ def _add_oscillator(
     hz = key_hz(note.key + oscillator.semitones)
     sharpest = hz * 2.0 ** ((oscillator.detune_cents + abs(oscillator.cents)) / 1200)
     count = highest_harmonic(sharpest * (bend.highest if bend else 1.0), rate)
-    spectrum = harmonics(oscillator, count) * formant_gain(patch.vowel, hz * np.arange(1, count + 1))
+    spectrum = harmonics(oscillator, count) * formant_gain(patch.vowel, hz * np.arange(1.0, count + 1.0))
     shape = patch.filter if oscillator.filtered else None
-    lowest, highest = (float(corner.min()), float(corner.max())) if corner is not None else (0.0, 0.0)
-    table = Table(spectrum, hz, shape, lowest, highest)
+    table = Table(spectrum, hz, shape, corner)
     octave = corner if shape is not None and corner is not None and len(corner) > 1 else None
     random = np.random.Generator(np.random.PCG64([note.key, place, 20]))
     frames = sound.shape[1]
     level = 10 ** (oscillator.level_db / 20)
     width = _pulse_width(oscillator, frames, rate)
+    # A pulse starts on its narrow side, where its energy is: the onset is then at full level at once.
+    first = 1.0 - oscillator.width if width is not None else 0.0
     for cents, left, right in _unison(oscillator):
-        phase = _phase(hz * 2.0 ** (cents / 1200), oscillator.scatter * random.random(), frames, bend, rate)
+        start = first + oscillator.scatter * random.random()
+        phase = _phase(hz * 2.0 ** (cents / 1200), start % 1.0, frames, bend, rate)
         wave = table.read(phase, octave)
         if width is not None:
-            wave -= table.read(phase + width, octave)
+            wave = table.read(phase + width, octave) - wave
         if left == right:
             wave *= np.float32(left * level)
             sound += wave

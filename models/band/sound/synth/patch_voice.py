@@ -56,9 +56,7 @@ class PatchVoice:
         for play in plays:
             needed[play.note] = max(needed.get(play.note, 0), play.frames)
         # All uses of a note together: the cache then holds it once, however many notes there are.
-        for play in sorted(
-            plays, key=lambda p: (p.note.key, p.note.from_key, p.note.strength, _order(p.hit))
-        ):
+        for play in sorted(plays, key=lambda p: (p.note.key, p.note.from_key, p.note.strength, _order(p.hit))):
             self._add(out, play, self._note(play.note, needed[play.note]))
         if self.patch.chorus is not None:
             from models.band.sound.effects.echo import chorus
@@ -74,11 +72,7 @@ class PatchVoice:
             from_key, cut = hit.key, None
             if self.patch.mono:
                 last = hits[place - 1] if place else None
-                if (
-                    self.patch.glide_ms
-                    and last
-                    and last.frame + last.frames + touch >= hit.frame > last.frame
-                ):
+                if self.patch.glide_ms and last and last.frame + last.frames + touch >= hit.frame > last.frame:
                     from_key = last.key
                 if place + 1 < len(hits):
                     cut = hits[place + 1].frame - hit.frame

@@ -18,6 +18,7 @@ Floats = NDArray[np.float32]
 
 TOP_HZ = 20000.0
 ROWS_PER_OCTAVE = 8
+_GRID_OCTAVE = 4.0  # log2 Hz of row 0: 16 Hz, below every corner
 
 # Formants of sung vowels: centre Hz, bandwidth Hz, level dB (values of the order of Peterson & Barney 1952).
 FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
@@ -75,10 +76,7 @@ def formant_gain(vowel: str, hz: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.ones_like(hz)
     total = np.full_like(hz, 0.01)
     for centre, bandwidth, level in FORMANTS[vowel]:
-        total += (
-            10 ** (level / 20)
-            / np.sqrt(1.0 + ((hz - centre) / (0.5 * bandwidth + 0.02 * centre)) ** 2) ** 1.5
-        )
+        total += 10 ** (level / 20) / np.sqrt(1.0 + ((hz - centre) / (0.5 * bandwidth + 0.02 * centre)) ** 2) ** 1.5
     return total
 
 
@@ -88,27 +86,35 @@ def highest_harmonic(hz: float, rate: int) -> int:
 
 
 class Table:
-    """Rows of one period each, for corners on a grid of 1/8 octave from `lowest_octave` (log2 Hz)."""
+    """Rows of one period each, for filter corners an eighth of an octave apart.
 
-    def __init__(
-        self, spectrum: NDArray[np.float64], hz: float, shape: Filter | None, lowest: float, highest: float
-    ):
+    The corners lie on one grid for all notes, and each row is made by itself: a table that reaches further
+    has the same rows, to the bit, where two overlap.
+    """
+
+    def __init__(self, spectrum: NDArray[np.float64], hz: float, shape: Filter | None, corners: Floats | None):
+        """`corners` are the log2 Hz that `read` may be asked for; a single one makes a table of one row."""
         count = len(spectrum)
         self.bits = max(8, int(np.ceil(np.log2(8 * count))))
-        self.lowest_octave = lowest
-        if shape is None:
-            rows = spectrum[None, :]
+        self._first = 0
+        if shape is None or corners is None:
+            rows = [spectrum]
         else:
-            steps = np.arange(int(np.ceil((highest - lowest) * ROWS_PER_OCTAVE)) + 2)
-            corners = 2.0 ** (lowest + steps / ROWS_PER_OCTAVE)
-            ratio = np.arange(1, count + 1)[None, :] * hz / corners[:, None]
-            rows = spectrum[None, :] * filter_gain(shape.kind, shape.resonance, ratio)
+            wanted = [float(corners[0])]
+            if len(corners) > 1:
+                self._first = int(np.floor((corners.min() - _GRID_OCTAVE) * ROWS_PER_OCTAVE))
+                last = int(np.floor((corners.max() - _GRID_OCTAVE) * ROWS_PER_OCTAVE)) + 1
+                wanted = [_GRID_OCTAVE + row / ROWS_PER_OCTAVE for row in range(self._first, last + 1)]
+            partials = hz * np.arange(1.0, count + 1.0)
+            rows = [spectrum * filter_gain(shape.kind, shape.resonance, partials / 2.0**at) for at in wanted]
         size = 1 << self.bits
-        bins = np.zeros((len(rows), size // 2 + 1), np.complex128)
-        bins[:, 1 : count + 1] = rows * (-0.5j * size)
-        period = np.fft.irfft(bins, size, axis=1).astype(np.float32)
         # One sample more than a period, so that interpolation never wraps.
-        self.rows = np.concatenate([period, period[:, :1]], axis=1)
+        self.rows = np.empty((len(rows), size + 1), np.float32)
+        bins = np.zeros(size // 2 + 1, np.complex128)
+        for row, amplitudes in zip(self.rows, rows, strict=True):
+            bins[1 : count + 1] = amplitudes * (-0.5j * size)
+            row[:size] = np.fft.irfft(bins, size)
+            row[size] = row[0]
         self._flat = self.rows.ravel()
         self._slope = np.diff(self.rows, axis=1, append=0).ravel()
 
@@ -119,10 +125,10 @@ class Table:
         part = (phase & np.uint32((1 << int(shift)) - 1)).astype(np.float32) * np.float32(2.0 ** -int(shift))
         if octave is None or len(self.rows) == 1:
             return np.asarray(self._flat[index] + part * self._slope[index])
-        row = np.clip((octave - np.float32(self.lowest_octave)) * ROWS_PER_OCTAVE, 0, len(self.rows) - 1.001)
-        whole = row.astype(np.int32)
-        blend = row - whole
-        index += whole * np.int32(self.rows.shape[1])
+        place = (octave - np.float32(_GRID_OCTAVE)) * np.float32(ROWS_PER_OCTAVE)
+        whole = np.floor(place)
+        blend = place - whole
+        index += (whole.astype(np.int32) - np.int32(self._first)) * np.int32(self.rows.shape[1])
         low = self._flat[index] + part * self._slope[index]
         index += np.int32(self.rows.shape[1])
         high = self._flat[index] + part * self._slope[index]

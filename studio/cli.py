@@ -1,0 +1,288 @@
+"""The command line. What is heavy is imported only when a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from studio.version import __version__
+
+if TYPE_CHECKING:
+    from models.api import TextEncoder
+    from studio.plan import Plan, PlanOptions
+    from studio.session import Made
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}; see `{self.prog} --help`", file=sys.stderr)
+        raise SystemExit(BAD_INPUT)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns 0, 2 for bad input, 130 when interrupted."""
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        print("\nstemwright: interrupted; nothing was changed", file=sys.stderr)
+        return INTERRUPTED
+    except MemoryError:
+        print("stemwright: out of memory; make a shorter song or close other programs", file=sys.stderr)
+        return BAD_INPUT
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        print(f"stemwright: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether an error is one of ours, with words for the user; anything else is a bug and shows its traceback."""
+    from models.api import EngineError
+    from models.styles import StyleError
+    from studio.mix.errors import MixError
+    from studio.picture import PictureError
+    from studio.project.errors import ProjectError
+    from studio.song import SongError
+
+    return isinstance(error, SongError | EngineError | StyleError | ProjectError | MixError | PictureError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="stemwright",
+        description="Make a song as separate stems, section by section, exactly on the bar grid of your DAW.",
+    )
+    parser.add_argument("--version", action="version", version=f"stemwright {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    _add_make(commands)
+    _add_regenerate(commands)
+    _add_picture(commands)
+    styles = commands.add_parser("styles", help="list the styles")
+    styles.add_argument("--json", action="store_true", help="print one JSON object")
+    styles.set_defaults(run=_styles)
+    return parser
+
+
+def _add_make(commands: Any) -> None:
+    make = commands.add_parser(
+        "make",
+        help="make a song from words",
+        description="Make a song from words (English or Russian): stems, clips, mix and MIDI in one project folder.",
+    )
+    make.add_argument("prompt", metavar="PROMPT", help='what to make, such as "dusty lo-fi with piano, 84 bpm"')
+    make.add_argument("--out", metavar="DIR", required=True, type=Path, help="the project folder to write")
+    make.add_argument("--bpm", metavar="B", help="tempo, 20 to 400, such as 120 or 97.3")
+    make.add_argument("--key", metavar="KEY", help='such as "F# minor", "Bb major" or "D dorian"')
+    make.add_argument("--meter", metavar="N/M", help="such as 4/4, 3/4 or 7/8")
+    make.add_argument("--tempo-map", metavar="MAP", help='such as "1=92 9=92..104 17=104": bar=BPM, or a ramp')
+    make.add_argument("--sections", metavar="FORM", help='such as "intro:4 verse:8@7/8 chorus:8 outro:4"')
+    make.add_argument("--pickup", metavar="BEATS", help="beats (quarter notes) before bar 1, such as 1 or 1/2")
+    make.add_argument("--stems", metavar="ROLES", help="such as drums,bass,harmony,lead,fx (the default)")
+    make.add_argument("--style", metavar="NAME", help="one of `stemwright styles`, rather than chosen from the words")
+    make.add_argument("--title", metavar="TITLE", help="the song's title")
+    make.add_argument("--seed", metavar="N", help="another number, another song; the same number, the same song")
+    make.add_argument("--rate", metavar="HZ", default="48000", help="44100, 48000, 88200 or 96000 (default 48000)")
+    make.add_argument("--engine", metavar="ROLE=NAME", action="append", default=[], help="what plays a role")
+    make.add_argument(
+        "--tails", choices=("wrap", "ring", "cut"), default="wrap",
+        help="what rings past a clip's end: wrap to its start (loops, the default), ring on behind it, or cut",
+    )  # fmt: skip
+    make.add_argument("--llm", metavar="URL", help="let an OpenAI-compatible server on this machine plan the song")
+    make.add_argument("--llm-model", metavar="NAME", default="", help="which of the server's models")
+    make.add_argument("--force", action="store_true", help="replace the song in DIR (its takes are kept)")
+    make.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    make.set_defaults(run=_make)
+
+
+def _add_regenerate(commands: Any) -> None:
+    again = commands.add_parser("regenerate", help="make one clip of a song once more; earlier takes are kept")
+    again.add_argument("dir", metavar="DIR", type=Path, help="the project folder")
+    again.add_argument("--section", metavar="N", required=True, help="the section's number, from 1")
+    again.add_argument("--role", metavar="ROLE", required=True, help="drums, bass, harmony, lead, fx ...")
+    again.add_argument("--seed", metavar="N", help="another number, another take")
+    again.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    again.set_defaults(run=_regenerate)
+
+
+def _add_picture(commands: Any) -> None:
+    picture = commands.add_parser("picture", help="draw a song: its stems as waveforms on the bar grid")
+    picture.add_argument("dir", metavar="DIR", type=Path, help="the project folder")
+    picture.add_argument("-o", "--output", metavar="PNG", required=True, type=Path, help="the picture to write")
+    picture.set_defaults(run=_picture)
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    begun = time.perf_counter()
+    from studio import session
+    from studio.progress import Bar
+    from studio.project.draft import check_target
+
+    check_target(arguments.out, arguments.force)
+    plan = _planned(arguments)
+    for choice in plan.choices:
+        print(f"  {choice.what}: {choice.value} ({choice.source})", file=sys.stderr)
+    bar = Bar()
+    try:
+        made = session.make(plan.song, arguments.out, force=arguments.force, say=bar)
+    finally:
+        bar.close()
+    _report(made, arguments.json, time.perf_counter() - begun)
+    return 0
+
+
+def _planned(arguments: argparse.Namespace) -> Plan:
+    from studio.plan import plan_song
+
+    options = _plan_options(arguments)
+    if arguments.llm:
+        from studio.plan.llm import LocalModel, plan_with_model
+
+        return plan_with_model(arguments.prompt, options, LocalModel(arguments.llm, arguments.llm_model))
+    return plan_song(arguments.prompt, options, _encoder())
+
+
+def _encoder() -> TextEncoder | None:
+    from models.registry import load_text_encoder
+
+    return load_text_encoder("minilm")
+
+
+def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
+    from studio.plan import PlanOptions, parse_sections
+    from studio.song import Key, Meter, parse_bpm, parse_tempo_map
+
+    given: dict[str, Any] = {"rate": _whole("rate", arguments.rate), "tails": arguments.tails}
+    if arguments.bpm is not None:
+        given["bpm"] = parse_bpm(arguments.bpm)
+    if arguments.tempo_map is not None:
+        given["tempo"] = parse_tempo_map(arguments.tempo_map)
+    if arguments.key is not None:
+        given["key"] = Key.parse(arguments.key)
+    if arguments.meter is not None:
+        given["meter"] = Meter.parse(arguments.meter)
+    if arguments.sections is not None:
+        given["sections"] = parse_sections(arguments.sections)
+    if arguments.pickup is not None:
+        given["pickup"] = _fraction("pickup", arguments.pickup)
+    if arguments.stems is not None:
+        given["roles"] = _roles(arguments.stems)
+    if arguments.seed is not None:
+        given["seed"] = _whole("seed", arguments.seed)
+    if arguments.engine:
+        given["engines"] = _engines(arguments.engine)
+    for name in ("style", "title"):
+        if getattr(arguments, name) is not None:
+            given[name] = getattr(arguments, name)
+    return PlanOptions(**given)
+
+
+def _whole(what: str, text: str) -> int:
+    from studio.song import SongError
+
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise SongError(f"{what} {text[:40]!r}: write a whole number, 0 or more")
+    return int(text)
+
+
+def _fraction(what: str, text: str) -> Any:
+    from fractions import Fraction
+
+    from studio.song import SongError
+
+    try:
+        return Fraction(text) if len(text) < 20 else Fraction("x")
+    except (ValueError, ZeroDivisionError):
+        raise SongError(f"{what} {text[:40]!r}: write beats such as 1, 0.5 or 3/2") from None
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    from studio.song import ROLES, SongError
+
+    roles = tuple(word.strip() for word in text.split(",") if word.strip())
+    for role in roles:
+        if role not in ROLES:
+            raise SongError(f"role {role[:40]!r}: use {', '.join(ROLES)}")
+    if not roles or len(set(roles)) != len(roles):
+        raise SongError(f"stems {text[:60]!r}: name each role once, such as drums,bass,lead")
+    return roles
+
+
+def _engines(words: list[str]) -> dict[str, str]:
+    from models.registry import engine_names
+    from studio.song import ROLES, SongError
+
+    engines: dict[str, str] = {}
+    for word in words:
+        role, equals, name = word.partition("=")
+        if not equals or role not in (*ROLES, "all"):
+            raise SongError(f"engine {word[:40]!r}: write ROLE=NAME with a role of {', '.join(ROLES)}, or all=NAME")
+        if name not in engine_names():
+            raise SongError(f"engine {name[:40]!r} is not known; use one of {', '.join(engine_names())}")
+        engines.update(dict.fromkeys(ROLES, name) if role == "all" else {role: name})
+    return engines
+
+
+def _regenerate(arguments: argparse.Namespace) -> int:
+    begun = time.perf_counter()
+    from studio import session
+    from studio.progress import Bar
+
+    section = _whole("section", arguments.section)
+    seed = None if arguments.seed is None else _whole("seed", arguments.seed)
+    bar = Bar()
+    try:
+        made = session.regenerate(arguments.dir, section, arguments.role, seed=seed, say=bar)
+    finally:
+        bar.close()
+    _report(made, arguments.json, time.perf_counter() - begun)
+    return 0
+
+
+def _report(made: Made, as_json: bool, seconds: float) -> None:
+    from studio.session import describe
+
+    if as_json:
+        print(json.dumps({**describe(made), "seconds_to_make": round(seconds, 3)}, ensure_ascii=False))
+    else:
+        print(f"{made.song.title}: {len(made.song.clips)} clips in {made.root} ({seconds:.1f} s)", file=sys.stderr)
+
+
+def _styles(arguments: argparse.Namespace) -> int:
+    from models.styles import load_styles
+
+    styles = load_styles()
+    if arguments.json:
+        rows = [
+            {"name": s.name, "title": s.title, "tempo": list(s.tempo), "meters": list(s.meters), "modes": list(s.modes)}
+            for s in styles.values()
+        ]
+        print(json.dumps({"styles": rows}, ensure_ascii=False))
+        return 0
+    for style in styles.values():
+        low, _, high = style.tempo
+        print(f"{style.name:14} {low:g}-{high:g} BPM  {', '.join(style.meters):10} {style.examples[0]}")
+    return 0
+
+
+def _picture(arguments: argparse.Namespace) -> int:
+    from studio.picture import draw_song
+
+    draw_song(arguments.dir, arguments.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
