@@ -82,29 +82,36 @@ def key_hz(key: float) -> float:
 
 
 class _Bend:
-    """Pitch over the note: semitones off the key, and the cycles passed per cycle of the key's pitch."""
+    """Pitch over the note: `time` is what has passed of the unbent key's time, in seconds at each frame.
 
-    def __init__(self, semitones: NDArray[np.float64], rate: int):
+    `highest` is the most the pitch can be raised, a ratio; it does not depend on how long the note is.
+    """
+
+    def __init__(self, semitones: NDArray[np.float64], most_semitones: float, rate: int):
         factor = 2.0 ** (semitones / 12.0)
-        self.highest = float(factor.max(initial=1.0))
+        self.highest = 2.0 ** (most_semitones / 12.0)
         self.time = np.concatenate([[0.0], np.cumsum(factor[:-1])]) / rate
 
 
 def _bend(patch: Patch, note: NoteId, frames: int, rate: int) -> _Bend | None:
     semitones = np.zeros(frames)
+    most = 0.0
     moving = False
     if patch.pitch is not None and patch.pitch.semitones:
         semitones += patch.pitch.semitones * curves.decay(frames, rate, patch.pitch.decay_ms)
+        most += max(0.0, patch.pitch.semitones)
         moving = True
     if note.from_key != note.key and patch.glide_ms:
         left = np.clip(1.0 - curves.seconds(frames, rate) * 1000 / patch.glide_ms, 0.0, 1.0)
         semitones += (note.from_key - note.key) * left * left
+        most += max(0.0, note.from_key - note.key)
         moving = True
     if patch.vibrato is not None:
         v = patch.vibrato
         semitones += curves.vibrato(frames, rate, v.hz, v.cents / 100, v.delay_ms)
+        most += v.cents / 100
         moving = True
-    return _Bend(semitones, rate) if moving else None
+    return _Bend(semitones, most, rate) if moving else None
 
 
 def _phase(hz: float, start: float, frames: int, bend: _Bend | None, rate: int) -> NDArray[np.uint32]:
