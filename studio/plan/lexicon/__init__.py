@@ -1,0 +1,1 @@
+"""Words and what they mean, as tables. English and Russian; in lower case, with е for ё."""

@@ -1,0 +1,92 @@
+"""Style words: which style the text names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from studio.plan.lexicon.inflect import word_pattern
+from studio.plan.lexicon.styles import ASIDE_AFTER, ASIDE_BEFORE, SETTINGS
+from studio.plan.words.text import Text
+
+if TYPE_CHECKING:
+    from models.styles import Style
+
+_SETTINGS = frozenset(SETTINGS.split("|"))
+_ASIDE_BEFORE, _ASIDE_AFTER = re.compile(ASIDE_BEFORE), re.compile(ASIDE_AFTER)
+STRONG, FAIR, FAINT = 3, 2, 1
+
+
+@dataclass(frozen=True)
+class StyleWord:
+    """A style word in the text. `strength`: STRONG names the style, FAIR is one of its own words, FAINT a setting or
+    an aside. Several styles may share a word: `styles`."""
+
+    styles: tuple[str, ...]
+    strength: int
+    start: int
+    end: int
+    words: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    pattern: re.Pattern[str]
+    strengths: tuple[tuple[str, int], ...]
+
+
+def read_styles(text: Text, styles: Mapping[str, Style]) -> tuple[StyleWord, ...]:
+    """The style words that are not denied, strongest first; of equal ones the head of a compound ("folk rock" is
+    rock), then the first. Longer words win over the shorter ones inside them."""
+    found: list[StyleWord] = []
+    taken: list[tuple[int, int]] = []
+    for entry in _entries(tuple(styles.values())):
+        for match in text.find(entry.pattern):
+            if any(match.start() < end and start < match.end() for start, end in taken):
+                continue
+            taken.append(match.span())
+            if text.negation(match.start()) and not text.negation(match.start()).endswith("too"):
+                continue
+            best = max(strength for _, strength in entry.strengths)
+            names = tuple(name for name, strength in entry.strengths if strength == best)
+            aside = _ASIDE_BEFORE.search(text.before(match.start())) or _ASIDE_AFTER.match(text.folded, match.end())
+            words = text.source[match.start() : match.end()]
+            found.append(StyleWord(names, FAINT if aside else best, *match.span(), words))
+    found.sort(key=lambda word: word.start)
+    return tuple(sorted(_heads_first(text, found), key=lambda word: -word.strength))
+
+
+def _heads_first(text: Text, found: list[StyleWord]) -> list[StyleWord]:
+    """Neighbours joined by a space or hyphen are one compound, whose last word is its head."""
+    groups: list[list[StyleWord]] = []
+    for word in found:
+        joined = groups and text.folded[groups[-1][-1].end : word.start] in (" ", "-")
+        if joined and groups[-1][-1].strength == word.strength:
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return [word for group in groups for word in reversed(group)]
+
+
+@cache
+def _entries_of(key: tuple[tuple[str, str, tuple[str, ...]], ...]) -> tuple[_Entry, ...]:
+    words: dict[str, dict[str, int]] = {}
+    for name, title, own in key:
+        names = [name.replace("_", " "), title.lower(), *re.split(r"[\s_]+", name)]
+        for word in dict.fromkeys(
+            [*(word.lower().replace("ё", "е") for word in own), name.replace("_", " "), title.lower()]
+        ):
+            if word in _SETTINGS:
+                strength = FAINT
+            else:
+                strength = STRONG if any(re.search(word_pattern(one), word) for one in names if len(one) > 2) else FAIR
+            words.setdefault(word, {})[name] = strength
+    ordered = sorted(words, key=lambda word: (-len(word), word))
+    return tuple(_Entry(re.compile(word_pattern(word)), tuple(words[word].items())) for word in ordered)
+
+
+def _entries(styles: tuple[Style, ...]) -> tuple[_Entry, ...]:
+    return _entries_of(tuple((style.name, style.title, style.words) for style in styles))
