@@ -1,11 +1,11 @@
 """Files that appear whole or not at all.
 
-Bytes go to a hidden file beside the wanted one, are flushed to the disk, and take its place by one rename; then the
-folder is flushed, so that the rename itself survives a power cut. A process killed in between leaves the old file and
-a `.part` file, which `sweep_parts` removes later.
+Bytes go to a hidden file beside the wanted one, are flushed to the disk, and take its place by one rename;
+then the folder is flushed, so that the rename itself survives a power cut. A process killed in between leaves
+the old file and a `.part` file, which `sweep_parts` removes later.
 
-Everything goes through `os.*` calls rather than buffered files, so that no byte is written later than it seems and a
-test can stop the process at each call.
+Everything goes through `os.*` calls rather than buffered files, so that no byte is written later than it
+seems and a test can stop the process at each call.
 """
 
 from __future__ import annotations

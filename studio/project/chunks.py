@@ -1,12 +1,13 @@
 """The chunks of a WAV file, as bytes.
 
 Sources: Multimedia Programming Interface and Data Specifications 1.0 (RIFF, `fmt `, `cue `, `LIST`, `smpl`);
-EBU Tech 3285 v2 (`bext`); EBU Tech 3306 (RF64); the iXML specification 2.1. `acid` has no public specification; its
-layout is the one that Acid, FL Studio, Reaper and libsndfile agree on.
+EBU Tech 3285 v2 (`bext`); EBU Tech 3306 (RF64); the iXML specification 2.1. `acid` has no public
+specification; its layout is the one that Acid, FL Studio, Reaper and libsndfile agree on.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import unicodedata
@@ -59,8 +60,8 @@ def fact(frames: int) -> bytes:
 def acid(*, loop: bool, root: int | None, beats: Fraction, pulses: int, unit: int, bpm: float) -> bytes:
     """Tempo and length for hosts that stretch. `root` is a MIDI key, None where the sound has no pitch.
 
-    The count of beats is a whole number: a clip of, say, 3.5 beats is written as a one-shot, for a wrong count would
-    make the host stretch it off the grid.
+    The count of beats is a whole number: a clip of, say, 3.5 beats is written as a one-shot, for a wrong
+    count would make the host stretch it off the grid.
     """
     stretches = loop and beats.denominator == 1
     flags = (0x04 if stretches else 0x01) | (0x02 if root is not None else 0)
@@ -71,7 +72,8 @@ def acid(*, loop: bool, root: int | None, beats: Fraction, pulses: int, unit: in
 
 def smpl(*, rate: int, root: int, loop_frames: int | None) -> bytes:
     """For samplers: the key at which it sounds as recorded, and a loop over the whole of `loop_frames` frames."""
-    loops = [] if loop_frames is None else [struct.pack("<6I", 0, 0, 0, loop_frames - 1, 0, 0)]  # the end is inclusive
+    # cue id, type (forward), start, end (inclusive), fraction, play count (for ever)
+    loops = [] if loop_frames is None else [struct.pack("<6I", 0, 0, 0, loop_frames - 1, 0, 0)]
     head = struct.pack("<9I", 0, 0, round(1e9 / rate), root, 0, 0, 0, len(loops), 0)
     return chunk(b"smpl", head + b"".join(loops))
 
@@ -107,10 +109,11 @@ def info(tags: Mapping[str, str]) -> bytes:
 def bext(*, description: str, originator: str, start_frame: int, loudness: Loudness, history: str) -> bytes:
     """Broadcast extension, version 2. Date and time stay empty: the same song gives the same bytes.
 
-    `start_frame` is the time reference: the first frame's place on the song's timeline. `history` is the coding
-    history, one line.
+    `start_frame` is the time reference: the first frame's place on the song's timeline. `history` is the
+    coding history, one line.
     """
-    levels = (loudness.integrated, loudness.range, loudness.true_peak, loudness.momentary, loudness.short_term)
+    given = (loudness.integrated, loudness.range, loudness.true_peak, loudness.momentary, loudness.short_term)
+    levels = [_NO_LOUDNESS if level is None or math.isnan(level) else _hundredths(level) for level in given]
     payload = struct.pack(
         "<256s32s32s10s8sIIH64s5h180s",
         to_ascii(description).encode()[:256],
@@ -118,10 +121,15 @@ def bext(*, description: str, originator: str, start_frame: int, loudness: Loudn
         b"", b"", b"",
         start_frame & _U32, start_frame >> 32,
         2, b"",
-        *(_NO_LOUDNESS if level is None else max(-32768, min(_NO_LOUDNESS - 1, round(100 * level))) for level in levels),
+        *levels,
         b"",
     )  # fmt: skip
     return chunk(b"bext", payload + to_ascii(history).encode() + b"\r\n\0")
+
+
+def _hundredths(level: float) -> int:
+    """A level as `bext` counts it; silence, whose level is minus infinity, as the lowest number there is."""
+    return round(max(-32768.0, min(float(_NO_LOUDNESS - 1), 100 * level)))
 
 
 def ixml(
@@ -138,7 +146,7 @@ def ixml(
         "TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO": str(start_frame & _U32), "TIMESTAMP_SAMPLE_RATE": str(rate),
     }  # fmt: skip
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<BWFXML>", "  <IXML_VERSION>2.1</IXML_VERSION>"]
-    lines += tags(fields, "  ") + ["  <SPEED>", *tags(speed, "    "), "  </SPEED>"]
+    lines += [*tags(fields, "  "), "  <SPEED>", *tags(speed, "    "), "  </SPEED>"]
     lines += ["  <TRACK_LIST>", f"    <TRACK_COUNT>{len(tracks)}</TRACK_COUNT>"]
     for index, name in enumerate(tracks, 1):
         track = {"CHANNEL_INDEX": str(index), "INTERLEAVE_INDEX": str(index), "NAME": name}

@@ -1,8 +1,9 @@
 """`song.json`: a Song as JSON and back, exactly.
 
-The table at the end of this module *is* the format. Tempi and lengths are text ("97.3", "3/2") because JSON numbers
-are not exact; a note is one list `[start tick, ticks, pitch, velocity, layer]` on the 960-PPQ grid. Unknown fields of
-every record survive in its `extra`. There is no date and no absolute path, so the same song gives the same bytes.
+The table at the end of this module *is* the format. Tempi and lengths are text ("97.3", "3/2") because JSON
+numbers are not exact; a note is one list `[start tick, ticks, pitch, velocity, layer]` on the 960-PPQ grid.
+Unknown fields of every record survive in its `extra`. There is no date and no absolute path, so the same song
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -81,9 +82,7 @@ def decode_song(data: Any, migrations: Mapping[int, Migration] = MIGRATIONS, cur
     return song
 
 
-def migrate(
-    data: Any, migrations: Mapping[int, Migration] = MIGRATIONS, current: int = VERSION
-) -> dict[str, Any]:
+def migrate(data: Any, migrations: Mapping[int, Migration] = MIGRATIONS, current: int = VERSION) -> dict[str, Any]:
     """The JSON brought to version `current` step by step; `data` is not changed. Raises ProjectError."""
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ProjectError(f'this is not a Stemwright song (its "schema" should be "{SCHEMA}")')
@@ -97,7 +96,9 @@ def migrate(
         )
     while version < current:
         if version not in migrations:
-            raise ProjectError(f"song version {version} is too old for this Stemwright; open it in an earlier one first")
+            raise ProjectError(
+                f"song version {version} is too old for this Stemwright; open it in an earlier one first"
+            )
         data = {**migrations[version](dict(data)), "schema": SCHEMA, "version": version + 1}
         version += 1
     return data
@@ -240,7 +241,10 @@ _METER = parsed(str, Meter.parse)
 _KEY = parsed(str, _key)
 _CHORDS = listed(
     row(
-        (FRACTION, FRACTION, parsed(str, Chord.parse)), ("start", "beats", "chord"), ChordSpan, '["start", "beats", "chord"]'
+        (FRACTION, FRACTION, parsed(str, Chord.parse)),
+        ("start", "beats", "chord"),
+        ChordSpan,
+        '["start", "beats", "chord"]',
     )
 )
 _FRAMES = whole(0, MOST_FRAMES)
@@ -270,8 +274,7 @@ _CLIP = record(Clip, {
     "frames": _FRAMES, "rate": whole(1, 10**6), "tails": TEXT, "tail_frames": _FRAMES, "report": optional(OBJECT),
 })  # fmt: skip
 _SONG = record(Song, {
-    "title": TEXT, "key": _KEY, "meter": _METER, "tempo": listed(parsed(_tempo_text, _tempo_point)), "seed": whole(0, 2**63 - 1),
-    "rate": whole(1, 10**6), "style": TEXT, "prompt": LINES, "pickup": FRACTION, "tails": TEXT,
+    "title": TEXT, "key": _KEY, "meter": _METER, "tempo": listed(parsed(_tempo_text, _tempo_point)),
+    "seed": whole(0, 2**63 - 1), "rate": whole(1, 10**6), "style": TEXT, "prompt": LINES, "pickup": FRACTION, "tails": TEXT,
     "sections": listed(_SECTION), "stems": listed(_STEM), "cells": listed(_CELL), "clips": listed(_CLIP),
 })  # fmt: skip
-

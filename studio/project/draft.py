@@ -1,10 +1,10 @@
 """A project in the making: everything appears at once, or nothing does.
 
-A new project is built in a hidden folder beside its place and renamed into it. Where a folder is there already, the
-new files are built in a hidden folder inside it; once they are complete a marker says so, and only then do they
-move to their places, song.json last. A process killed before the marker leaves the old song as it was; killed after
-it, the next one to open the project finishes the move (`recover`). Takes are only ever added, the old song.json goes to
-`history/`, and files that are not Stemwright's are not touched.
+A new project is built in a hidden folder beside its place and renamed into it. Where a folder is there
+already, the new files are built in a hidden folder inside it; once they are complete a marker says so, and
+only then do they move to their places, song.json last. A process killed before the marker leaves the old song
+as it was; killed after it, the next one to open the project finishes the move (`recover`). Takes are only
+ever added, the old song.json goes to `history/`, and files that are not Stemwright's are not touched.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _MARKER = "complete.json"
 def draft(path: Path, *, force: bool = False) -> Iterator[ProjectFolder]:
     """A folder to write a project in (media, clips, stems, and `save` last); it becomes `path` when the block ends.
 
-    If the block fails nothing of it remains. Raises ProjectError where `path` holds a project and `force` is False,
-    or holds files that are not a Stemwright project.
+    If the block fails nothing of it remains. Raises ProjectError where `path` holds a project and `force` is
+    False, or holds files that are not a Stemwright project.
     """
     path = Path(os.path.abspath(path))
     check_target(path, force)
@@ -67,9 +67,7 @@ def check_target(path: Path, force: bool) -> None:
                 f"{path} already holds a song; choose another folder, or use --force to replace it (its takes are kept)"
             )
     elif not is_vacant(path):
-        raise ProjectError(
-            f"{path} holds files that are not a Stemwright project; choose another or an empty folder"
-        )
+        raise ProjectError(f"{path} holds files that are not a Stemwright project; choose another or an empty folder")
 
 
 @contextmanager
@@ -204,9 +202,7 @@ def _keep_old_song(path: Path) -> None:
 
 def _files(root: Path) -> list[str]:
     """Every file below `root` but the lock, relative, in a stable order."""
-    found = [
-        (Path(where) / name).relative_to(root).as_posix() for where, _, names in os.walk(root) for name in names
-    ]
+    found = [(Path(where) / name).relative_to(root).as_posix() for where, _, names in os.walk(root) for name in names]
     return sorted(name for name in found if name != LOCK)
 
 

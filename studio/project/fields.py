@@ -1,8 +1,8 @@
 """How one field of a record becomes JSON and comes back, checked both ways.
 
-A `Kind` encodes and decodes one value. `record` puts kinds together into a table of fields; what the table does not
-know goes to the record's `extra` and comes back from there. Each function is told where it stands ("sections[2].bars"),
-so that an error names the field.
+A `Kind` encodes and decodes one value. `record` puts kinds together into a table of fields; what the table
+does not know goes to the record's `extra` and comes back from there. Each function is told where it stands
+("sections[2].bars"), so that an error names the field.
 """
 
 from __future__ import annotations

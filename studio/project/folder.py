@@ -1,11 +1,11 @@
 """What is in a project folder, and the safe way to every file of it.
 
-    song.json    the song (see `codec`)
-    media/       takes by content (see `media`); never deleted by Stemwright
-    clips/       NN-KIND/ROLE.wav and .mid: what is dragged or sent
-    stems/       ROLE.wav: each stem over the whole song
-    mix.wav, song.mid
-    history/     song.json as it was before a new song took its place
+song.json    the song (see `codec`)
+media/       takes by content (see `media`); never deleted by Stemwright
+clips/       NN-KIND/ROLE.wav and .mid: what is dragged or sent
+stems/       ROLE.wav: each stem over the whole song
+mix.wav, song.mid
+history/     song.json as it was before a new song took its place
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One writer a project: a lock file held through the operating system.
 
-The lock is the system's own (flock, or LockFile on Windows), so a killed process never leaves a stale one behind; the
-process id in the file is only there to name the holder.
+The lock is the system's own (flock, or LockFile on Windows), so a killed process never leaves a stale one
+behind; the process id in the file is only there to name the holder.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ class ProjectLock:
             holder = _holder(descriptor)
             os.close(descriptor)
             if error.errno in _BUSY:
-                raise ProjectError(
-                    f"{folder} is open in another Stemwright{holder}; close it there first"
-                ) from error
+                raise ProjectError(f"{folder} is open in another Stemwright{holder}; close it there first") from error
             raise ProjectError(
                 f"{folder}: this disk cannot lock files ({error.strerror}); move the project to a local disk"
             ) from error

@@ -1,14 +1,15 @@
 """Takes as sound: written once under the name of their content, read back in slices.
 
-A take is kept as 32-bit float WAV: it comes back as exactly the samples the engine made (a mix after reopening is the
-same bytes), writing it costs a copy, and nothing is clipped. The name is the start of the file's SHA-256, so one sound
-is stored once and a damaged file can be told.
+A take is kept as 32-bit float WAV: it comes back as exactly the samples the engine made (a mix after
+reopening is the same bytes), writing it costs a copy, and nothing is clipped. The name is the start of the
+file's SHA-256, so one sound is stored once and a damaged file can be told.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +57,21 @@ def store(folder: Path, audio: Samples, rate: int) -> str:
     return name
 
 
+def _check_length(path: Path) -> None:
+    """Raise ProjectError where a WAV is not as long as its head says: libsndfile would shorten the sound silently."""
+    with open(path, "rb") as file:
+        head = file.read(28)
+        length = os.fstat(file.fileno()).st_size
+    if head[:4] == b"RIFF" and len(head) == 28:
+        said = struct.unpack_from("<I", head, 4)[0] + 8
+    elif head[:4] == b"RF64" and len(head) == 28:
+        said = struct.unpack_from("<Q", head, 20)[0] + 8
+    else:
+        return  # another format, or none: the reader will tell
+    if said != length:
+        raise ProjectError(f"{path} is damaged: {length} bytes of {said}; make the take again")
+
+
 class MediaReader:
     """A take's sound, read when asked for. `reader[a:b]` is float32 of shape (channels, frames)."""
 
@@ -65,7 +81,7 @@ class MediaReader:
 
         self.path = path
         try:
-            os.stat(path)
+            _check_length(path)
             self._file: soundfile.SoundFile = soundfile.SoundFile(path)
         except OSError as error:
             raise os_problem("read the take", path, error) from error

@@ -1,8 +1,9 @@
 """Standard MIDI Files: one for each clip that has notes, and one for the song.
 
-A clip is a format 0 file: every DAW imports it as one clip on the track it is dropped on, where format 1 would make
-a track for the tempo and one more for each instrument. The song is format 1: tempo, meters, keys and section markers
-in track 0, then one named track a stem. Both count 960 ticks a quarter note and end exactly where the music ends.
+A clip is a format 0 file: every DAW imports it as one clip on the track it is dropped on, where format 1
+would make a track for the tempo and one more for each instrument. The song is format 1: tempo, meters, keys
+and section markers in track 0, then one named track a stem. Both count 960 ticks a quarter note and end
+exactly where the music ends.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ DRUM_CHANNEL = 9
 DRUM_KIT = -1
 """What a layer has in place of a program when it is a drum kit (see Take.layers)."""
 _MELODIC = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-_MAJOR = "Cb Gb Db Ab Eb Bb F C G D A E B F# C#".split()
-_MINOR = "Abm Ebm Bbm Fm Cm Gm Dm Am Em Bm F#m C#m G#m D#m A#m".split()
+_MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
+_MINOR = (
+    "Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ def write_song_midi(
 def parts_of(song: Song, timeline: Timeline) -> list[MidiPart]:
     """Each stem that has notes as a part named by its role: the takes in use, one after the other.
 
-    Where takes of one stem name different instruments, the part has all of them; a second stem of a role is numbered.
+    Where takes of one stem name different instruments, the part has all of them; a second stem of a role is
+    numbered.
     """
     parts: list[MidiPart] = []
     for stem in song.stems:

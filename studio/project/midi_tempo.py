@@ -1,9 +1,9 @@
 """A tempo map as Standard MIDI File tempo events, within a tenth of a millisecond of the exact map everywhere.
 
-A file says a tempo as whole microseconds a quarter note, so almost no tempo is exact: 97.3 BPM is 616649.537 us.
-Rounded once, a song would drift by up to 0.5 us a beat without end. Here each event is chosen from the *time reached
-so far*, so the error is carried over into the next choice and never accumulates. A ramp becomes steps fine enough
-that the curve inside a step bulges by less than MOST_BULGE.
+A file says a tempo as whole microseconds a quarter note, so almost no tempo is exact: 97.3 BPM is 616649.537
+us. Rounded once, a song would drift by up to 0.5 us a beat without end. Here each event is chosen from the
+*time reached so far*, so the error is carried over into the next choice and never accumulates. A ramp becomes
+steps fine enough that the curve inside a step bulges by less than MOST_BULGE.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def tempo_events(tempo: TempoMap, end: Fraction) -> list[TempoEvent]:
 def _hold(exact: Fraction, ahead: Fraction) -> tuple[int, int]:
     """For a constant tempo: the whole microseconds to use, and for how many ticks, `ahead` microseconds off now.
 
-    The nearest value is held until the drift reaches MOST_DRIFT, then the one on the other side until it has gone
-    over to the other bound. Changes fall on whole beats of the segment.
+    The nearest value is held until the drift reaches MOST_DRIFT, then the one on the other side until it has
+    gone over to the other bound. Changes fall on whole beats of the segment.
     """
     nearest = round(exact)
     drift = nearest - exact
@@ -77,7 +77,8 @@ def _ramp_tempo(tempo: TempoMap, tick: int, ticks: int, ahead: Fraction) -> int:
 def _ramp_ticks(segment: TempoSegment, beat: Fraction) -> int:
     """The length of a step of a ramp that begins `beat` beats into it.
 
-    t'' = -60 v' / v^2, and a chord over h beats leaves a gap of at most h^2 |t''| / 8; the slow end of the step counts.
+    t'' = -60 v' / v^2, and a chord over h beats leaves a gap of at most h^2 |t''| / 8; the slow end of the
+    step counts.
     """
     slope = float((segment.bpm_end - segment.bpm) / segment.beats)
     here = float(segment.bpm) + slope * float(beat)

@@ -1,7 +1,8 @@
 """Samples to bytes: float32 to interleaved 24-bit PCM, or interleaved as it is.
 
-24-bit values are `round(x * 2**23)`, halves to even, with no dither: the same sound gives the same bytes, and stems
-that sum to the mix as floats do so within one rounding each. Measured at over 1 GB/s of output on one core.
+24-bit values are `round(x * 2**23)`, halves to even, with no dither: the same sound gives the same bytes, and
+stems that sum to the mix as floats do so within one rounding each. Measured at over 1 GB/s of output on one
+core.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ class Project(ProjectFolder):
     def open(cls, path: Path, *, writable: bool = True) -> Project:
         """Open a project folder. Raises ProjectError naming what is wrong and what to do.
 
-        Writable, it is locked against other processes, and what a killed one left is finished or swept away first.
-        Otherwise nothing in the folder changes.
+        Writable, it is locked against other processes, and what a killed one left is finished or swept away
+        first. Otherwise nothing in the folder changes.
         """
         root = Path(os.path.abspath(path))
         lock: ProjectLock | None = None

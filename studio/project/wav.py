@@ -1,8 +1,8 @@
 """WAV files as DAWs read them: clips, stems, the mix, and the takes in `media/`.
 
-A clip says in its own chunks where it belongs (`bext`, `iXML`), how it loops (`acid`, `smpl`), what is where in it
-(`cue `, `LIST adtl`) and what it is (`LIST INFO`). Files are written in one pass, block by block, and appear whole or
-not at all.
+A clip says in its own chunks where it belongs (`bext`, `iXML`), how it loops (`acid`, `smpl`), what is where
+in it (`cue `, `LIST adtl`) and what it is (`LIST INFO`). Files are written in one pass, block by block, and
+appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class WavInfo:
 class ClipInfo(WavInfo):
     """What a clip says besides: its section, its bars, and how it loops.
 
-    `frames` is the exact length of its bars and `beats` the same in quarter notes; with a tail the file holds more
-    frames. `bpm` is the tempo at its start; `steady` False says that the tempo moves inside the clip, which a host
-    cannot stretch as a loop. `key` is None for what has no pitch (drums).
+    `frames` is the exact length of its bars and `beats` the same in quarter notes; with a tail the file holds
+    more frames. `bpm` is the tempo at its start; `steady` False says that the tempo moves inside the clip,
+    which a host cannot stretch as a loop. `key` is None for what has no pitch (drums).
     """
 
     section: str = ""
@@ -169,12 +169,11 @@ def info_chunks(info: WavInfo, rate: int, channels: int, frames: int) -> list[by
         }  # fmt: skip
     if info.markers:
         result += [chunks.cue(info.markers), chunks.adtl(info.markers)]
-    result.append(
-        chunks.info({
-            "INAM": info.title, "IPRD": info.song, "IGNR": info.style, "IKEY": info.role, "ICMT": info.comment,
-            "ISFT": SOFTWARE,
-        })  # fmt: skip
-    )
+    tags = {
+        "INAM": info.title, "IPRD": info.song, "IGNR": info.style, "IKEY": info.role, "ICMT": info.comment,
+        "ISFT": SOFTWARE,
+    }  # fmt: skip
+    result.append(chunks.info(tags))
     name = info.role or info.title
     tracks = [name] if channels == 1 else [f"{name} {side}" for side in _sides(channels)]
     result.append(chunks.ixml(fields, start_frame=info.start_frame, rate=rate, bits=24, tracks=tracks, user=user))

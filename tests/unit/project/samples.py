@@ -82,4 +82,3 @@ def make_project(path: Path, *, force: bool = False) -> Song:
         folder.file("mix.wav").write_bytes(b"mix")
         folder.save(song)
     return song
-

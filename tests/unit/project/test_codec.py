@@ -187,7 +187,9 @@ BAD: list[tuple[list[str | int], Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "message"), BAD, ids=[f"{'.'.join(map(str, b[0]))}={b[1]!s:.20}" for b in BAD])
+@pytest.mark.parametrize(
+    ("path", "value", "message"), BAD, ids=[f"{'.'.join(map(str, b[0]))}={b[1]!s:.20}" for b in BAD]
+)
 def test_a_bad_value_is_named(path: list[str | int], value: Any, message: str) -> None:
     data = encode_song(full_song("0" * 32 + ".wav"))
     _at(data, path[:-1])[path[-1]] = value

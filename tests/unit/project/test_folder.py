@@ -109,9 +109,8 @@ def test_missing_damaged_and_foreign_media_are_named(project_path: Path, tmp_pat
         with pytest.raises(ProjectError, match="is damaged"):
             project.open_media(name)
         path.write_bytes(whole[:5000])
-        with pytest.raises(ProjectError, match="is damaged"), project.open_media(name) as sound:
-            sound.read(0, 4800)
-            raise ProjectError("is damaged" if sound.frames != 4800 else "is whole")
+        with pytest.raises(ProjectError, match=f"is damaged: 5000 bytes of {len(whole)}"):
+            project.open_media(name)
         path.unlink()
         with pytest.raises(ProjectError, match="does not exist"):
             project.open_media(name)
@@ -160,7 +159,9 @@ def test_every_replaced_song_is_kept_once(project_path: Path) -> None:
     for title in ("a", "b", "b", "c"):
         with Project.create(project_path, replace(full_song(), title=title), force=True):
             pass
-    kept = [path.read_text("utf-8").split('"title": ')[1].split(",")[0] for path in sorted(project_path.glob("history/*"))]
+    kept = [
+        path.read_text("utf-8").split('"title": ')[1].split(",")[0] for path in sorted(project_path.glob("history/*"))
+    ]
     assert kept == ['"Ночной поезд"', '"a"', '"b"']
 
 
@@ -203,12 +204,17 @@ def test_a_failure_halfway_leaves_nothing(tmp_path: Path, existing: bool) -> Non
     if existing:
         make_project(path)
     before = tree(tmp_path)
-    for error in (RuntimeError("engine died"), KeyboardInterrupt()):
-        with pytest.raises(type(error)), draft(path, force=True) as folder:
+
+    def fail(error: BaseException) -> None:
+        with draft(path, force=True) as folder:
             folder.add_media(tone(seed=3), 48000)
             folder.file("clips/01-intro/drums.wav").write_bytes(b"half")
             folder.save(full_song())
             raise error
+
+    for error in (RuntimeError("engine died"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            fail(error)
         assert tree(tmp_path) == before
         assert existing or not any(tmp_path.iterdir())
     with pytest.raises(ProjectError, match="save it before"), draft(path, force=True):
@@ -219,14 +225,19 @@ def test_a_failure_halfway_leaves_nothing(tmp_path: Path, existing: bool) -> Non
 def test_what_a_killed_make_left_beside_is_swept_and_work_under_way_is_not(tmp_path: Path) -> None:
     left = tmp_path / ".song.stemwright-99999-0.new"
     (left / "media").mkdir(parents=True)
+
+    def find_the_place_taken() -> None:
+        with draft(tmp_path / "song") as third:
+            third.save(full_song())
+            (tmp_path / "song").mkdir()
+            (tmp_path / "song" / "mine").write_bytes(b"")
+
     with draft(tmp_path / "song") as other, draft(tmp_path / "song2") as folder:
         other.save(full_song())
         folder.save(full_song())
         assert not left.exists()
-        with pytest.raises(ProjectError, match="cannot write"), draft(tmp_path / "song") as third:
-            third.save(full_song())
-            (tmp_path / "song").mkdir()
-            (tmp_path / "song" / "mine").write_bytes(b"")
+        with pytest.raises(ProjectError, match="cannot write"):
+            find_the_place_taken()
         (tmp_path / "song" / "mine").unlink()
         assert other.root.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["song", "song2"]
@@ -324,7 +335,10 @@ if sys.platform != "win32":
             try:
                 with pytest.raises(ProjectError, match="larger than this disk"):
                     project.save(full_song())
-                with pytest.raises(ProjectError, match="larger than this disk"), draft(project_path.parent / "n") as folder:
+                with (
+                    pytest.raises(ProjectError, match="larger than this disk"),
+                    draft(project_path.parent / "n") as folder,
+                ):
                     folder.add_media(tone(), 48000)
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -344,7 +358,7 @@ def test_a_refused_call_keeps_the_old_file(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, call, refuse)
-    with pytest.raises(ProjectError, match="cannot write .*a.txt: "):
+    with pytest.raises(ProjectError, match=r"cannot write .*a\.txt: "):
         atomic_write(path, b"new")
     monkeypatch.undo()
     assert tree(tmp_path) == {"a.txt": b"old"}
@@ -353,9 +367,14 @@ def test_a_refused_call_keeps_the_old_file(
 def test_an_error_inside_the_block_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     atomic_write(path, b"old")
-    with pytest.raises(KeyError), atomic_file(path) as part:
-        part.write(b"new")
-        raise KeyError
+
+    def fail() -> None:
+        with atomic_file(path) as part:
+            part.write(b"new")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert tree(tmp_path) == {"a.txt": b"old"}
 
 

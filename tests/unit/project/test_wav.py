@@ -111,7 +111,12 @@ def test_what_wavinfo_reads(tmp_path: Path) -> None:
     assert bext["max_momentary_loudness"] == 327.67  # 7FFFh: not given
     assert bext["coding_history"].startswith("A=PCM,F=48000,W=24,M=stereo,T=Stemwright ")
     info = read.info.to_dict()
-    assert (info["title"], info["product"], info["genre"], info["comment"]) == ("bass", "Ночь & <day>", "house", "take 1")
+    assert (info["title"], info["product"], info["genre"], info["comment"]) == (
+        "bass",
+        "Ночь & <day>",
+        "house",
+        "take 1",
+    )
     assert info["software"].startswith("Stemwright ")
     assert read.cues.to_dict() == {
         1: {"frame": 0, "label": "chorus", "length": FRAMES},
@@ -200,7 +205,7 @@ def test_any_text_keeps_the_chunks_whole(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.wav"
     info = clip_info(title=text, song=text, comment=text, style=text, section=text, markers=(Marker(0, text, 5),))
     write_clip(path, noise(1, 101), RATE, info)
-    assert list(raw_chunks(path))[0] == b"fmt "
+    assert next(iter(raw_chunks(path))) == b"fmt "
     assert list(raw_chunks(path))[-1] == b"data"
     read = wav_reader(path)
     assert len(read.bext.description) <= 256
