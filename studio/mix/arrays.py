@@ -25,9 +25,7 @@ def check_audio(audio: Audio) -> Audio:
         MixError: another shape or sample type.
     """
     if audio.ndim != 2 or audio.shape[0] not in (1, 2):
-        raise MixError(
-            f"audio must have the shape (1 or 2 channels, frames), not {audio.shape}; transpose it"
-        )
+        raise MixError(f"audio must have the shape (1 or 2 channels, frames), not {audio.shape}; transpose it")
     if audio.dtype != np.float32:
         raise MixError(f"audio must be float32 with full scale 1.0, not {audio.dtype}; convert it first")
     return audio

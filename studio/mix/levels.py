@@ -33,8 +33,8 @@ TARGET_LUFS = -14.0
 #: No stem and no mix may exceed -1 dBTP. A tenth and a half is kept back for other true-peak meters, whose
 #: interpolators differ by about that much.
 PEAK_LIMIT_DBTP = -1.15
-#: The loudness given up at most (LU) rather than rendering once more.
-LOUDNESS_SLACK = 0.15
+#: The loudness given up at most (LU) rather than limiting the stems harder.
+LOUDNESS_SLACK = 0.35
 #: How far a stem may stray from the balance (LU) because of its limiter before its gain is corrected.
 BALANCE_SLACK = 1.0
 #: The most (dB) given back to a limited stem; more would only be limited away again.
@@ -193,9 +193,7 @@ class _Solver:
             # The excerpt is louder than the song; its loudness serves to see what limiting costs.
             start.limited = set(self.audible)
             first = self._measure(start, wanted, excerpt)
-            offsets = {
-                r: self._wanted_lufs[r] - lufs for r, lufs in first.stem_lufs.items() if lufs > SILENCE
-            }
+            offsets = {r: self._wanted_lufs[r] - lufs for r, lufs in first.stem_lufs.items() if lufs > SILENCE}
             found = self._descend(model, first, wanted, excerpt, (self._estimate - first.lufs, offsets))
             start = _Pass(found.gains_db, found.ceilings_db, found.limited)
         measured = self._measure(start, wanted, self._song)
@@ -241,17 +239,17 @@ class _Solver:
                 break
             # Hops outside the pieces may be predicted higher than anything inside them was measured.
             bias = max(0.0, current.highest - to_db(model.predict(*self._amplitudes(current))))
-            gains = {
-                role: gain + self._compensation(role, current) for role, gain in current.gains_db.items()
-            }
+            gains = {role: gain + self._compensation(role, current) for role, gain in current.gains_db.items()}
             top = wanted + current.lufs - bias - _loss_to_come(first, current, wanted)
             amplitudes = [from_db(gain) for gain in gains.values()]
             tops, ceilings = model.tops(amplitudes), model.ceilings(amplitudes, from_db(top))
             laid = {role: to_db(ceiling) for role, ceiling in zip(self.audible, ceilings, strict=True)}
             limited = {role for role, top in zip(self.audible, tops, strict=True) if laid[role] < to_db(top)}
             current = _shifted(self._measure(_Pass(gains, laid, limited), wanted, pieces), *offsets)
-            if current.crest < best.crest or self._fits(current, wanted):
-                best = current
+            if current.crest >= best.crest and not self._fits(current, wanted):
+                # Lower ceilings now cost as much loudness as they take off the peak.
+                break
+            best = current
         return best
 
     def _fits(self, measured: _Pass, wanted: float) -> bool:

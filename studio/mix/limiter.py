@@ -80,9 +80,7 @@ def gain_regions(audio: Audio, rate: int, ceiling_db: float) -> list[GainRegion]
     if math.isinf(ceiling_db) and ceiling_db > 0:
         return []
     if not MIN_CEILING_DB <= ceiling_db <= MAX_CEILING_DB:
-        raise MixError(
-            f"a ceiling lies between {MIN_CEILING_DB:g} and {MAX_CEILING_DB:g} dB, not {ceiling_db:g}"
-        )
+        raise MixError(f"a ceiling lies between {MIN_CEILING_DB:g} and {MAX_CEILING_DB:g} dB, not {ceiling_db:g}")
     need, hot = _needed_reduction(audio, from_db(ceiling_db))
     look = 2 * max(1, round(rate * LOOK_AHEAD_S / 2))
     hold = round(rate * HOLD_S)

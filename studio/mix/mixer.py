@@ -100,9 +100,7 @@ class Mixer:
             raise MixError("two tracks of the mixer have one name; names must differ")
         self._ramp = max(1, round(RAMP_S * rate))
         self._tracks = {track.name: track for track in tracks}
-        self._parts = {
-            track.name: [(as_source(part.source), part.start) for part in track.parts] for track in tracks
-        }
+        self._parts = {track.name: [(as_source(part.source), part.start) for part in track.parts] for track in tracks}
         self._faders = {name: _Fader(target, target, self._ramp) for name, target in self._targets().items()}
 
     @property

@@ -69,14 +69,14 @@ class PeakModel:
     def ceilings(self, gains: Sequence[float], top: float) -> list[float]:
         """Return ceilings that keep the predicted peak at or below `top`, at the least harm to the stems.
 
-        The harm to a stem is the mean square of its gain reduction in dB, each moment weighted by its
-        level: short reductions (a drum's attack) are cheap, long or deep ones dear. One step at a time, that ceiling
-        is lowered which removes most of the excess for the harm it adds. A stem that is never in the way
+        The harm to a stem is the mean square of its gain reduction in dB, each moment weighted by its energy,
+        as loudness is. One step at a time, that ceiling is lowered which removes most of the excess for the
+        harm it adds, so the loss is shared and short peaks go first. A stem that is never in the way
         gets `top`; where nothing helps any more, the lowest ceilings tried are returned.
         """
         trial = _Trial(self, gains)
         for index in range(len(gains)):
-            trial.lay(index, top)
+            trial.lay(index, max(top, trial.lowest(index)))
         while (excess := trial.excess(top)) > 0.0:
             offers = [trial.offer(index, top, excess) for index in range(len(gains))]
             best = max(range(len(gains)), key=lambda index: offers[index][0])
@@ -107,7 +107,8 @@ class _Trial:
         self._fall = RELEASE_DB_PER_S * model.hop_s
         self._past = max(1, round((HOLD_S + LOOK_AHEAD_S) / model.hop_s))
         self._tops = [float(peak) for peak in self._peaks.max(axis=1, initial=0.0)]
-        self._weights = [peaks / max(float(peaks.sum(dtype=np.float64)), 1e-30) for peaks in self._peaks]
+        energies = np.square(self._peaks)
+        self._weights = energies / np.maximum(energies.sum(axis=1, dtype=np.float64), 1e-30)[:, None]
         self.laid = [float("inf")] * len(gains)
         self._harm = [0.0] * len(gains)
         self._parts = [samples.copy() for samples in self._samples]
@@ -119,6 +120,10 @@ class _Trial:
         self._total += part - self._parts[index]
         self._parts[index] = part
         self.laid[index] = ceiling
+
+    def lowest(self, index: int) -> float:
+        """The lowest ceiling a stem may get."""
+        return self._tops[index] * 10.0 ** (-MAX_DRIVE_DB / 20.0)
 
     def highest(self) -> float:
         """The predicted peak of the mix, or of the loudest stem."""
@@ -134,7 +139,7 @@ class _Trial:
         hot = (np.abs(self._total) > top).any(axis=0)
         highest = float(self._peaks[index][hot].max(initial=0.0))
         ceiling = min(self.laid[index], highest) * 10.0 ** (-STEP_DB / 20.0)
-        if ceiling <= self._tops[index] * 10.0 ** (-MAX_DRIVE_DB / 20.0):
+        if ceiling < self.lowest(index):
             return 0.0, ceiling
         part, harm = self._limited(index, ceiling)
         removed = excess - _excess(self._total - self._parts[index] + part, top)

@@ -162,9 +162,7 @@ class _Canvas:
         top = self._lanes_top + row * (self._lane_height + LANE_GAP * SCALE)
         bottom = top + self._lane_height
         colour = self._role_colours[stem.role]
-        self._pen.rounded_rectangle(
-            (MARGIN * SCALE, top, self._right, bottom - 1), CORNER * SCALE, fill=theme.PANEL
-        )
+        self._pen.rounded_rectangle((MARGIN * SCALE, top, self._right, bottom - 1), CORNER * SCALE, fill=theme.PANEL)
         chip = (MARGIN * SCALE, top, (MARGIN + 5) * SCALE, bottom - 1)
         self._pen.rounded_rectangle(chip, 2 * SCALE, fill=colour)
         name_at = ((MARGIN + 18) * SCALE, (top + bottom) / 2)

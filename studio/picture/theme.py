@@ -91,6 +91,12 @@ def fitted(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
     plain = printable(text)
     if face.getlength(plain) <= width:
         return plain
-    while plain and face.getlength(plain + "…") > width:
-        plain = plain[:-1].rstrip()
-    return plain + "…" if plain else ""
+    # The longest beginning that fits; lengths grow with the text, so halving finds it.
+    shortest, longest = 0, len(plain)
+    while longest - shortest > 1:
+        middle = (shortest + longest) // 2
+        if face.getlength(plain[:middle].rstrip() + "…") <= width:
+            shortest = middle
+        else:
+            longest = middle
+    return plain[:shortest].rstrip() + "…" if shortest else ""
