@@ -6,9 +6,10 @@ import importlib
 from functools import cache
 from typing import Any
 
-from models.api import Engine, EngineError
+from models.api import Engine, EngineError, TextEncoder
 
 ENGINES = {"band": "models.band.engine:Band"}
+TEXT_ENCODERS = {"minilm": "models.text.minilm:MiniLM"}
 
 
 def engine_names() -> tuple[str, ...]:
@@ -23,6 +24,21 @@ def load_engine(name: str) -> Engine:
         raise EngineError(f"engine {name[:40]!r} is not known; use one of {', '.join(ENGINES)}")
     engine: Engine = _load(ENGINES[name])()
     return engine
+
+
+@cache
+def load_text_encoder(name: str) -> TextEncoder | None:
+    """The text encoder of that name, made once; None where the package with its weights is not installed.
+
+    Raises EngineError for an unknown name and for weights that cannot be read.
+    """
+    if name not in TEXT_ENCODERS:
+        raise EngineError(f"text encoder {name[:40]!r} is not known; use one of {', '.join(TEXT_ENCODERS)}")
+    try:
+        encoder: TextEncoder = _load(TEXT_ENCODERS[name])()
+    except ModuleNotFoundError:
+        return None
+    return encoder
 
 
 def _load(target: str) -> Any:

@@ -1,0 +1,1 @@
+"""Text models: sentences to vectors, for matching words with styles by meaning. Nothing is loaded until it is used."""

