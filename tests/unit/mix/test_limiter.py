@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from studio.mix.arrays import from_db
+from studio.mix.arrays import Audio, from_db
 from studio.mix.errors import MixError
 from studio.mix.limiter import LOOK_AHEAD_S, RELEASE_DB_PER_S, gain_regions, limit
 from studio.mix.truepeak import true_peak_dbtp
@@ -20,7 +22,7 @@ def test_audio_below_the_ceiling_comes_back_itself() -> None:
 
 @pytest.mark.parametrize("ceiling_db", [-1.0, -6.0, -12.0])
 @pytest.mark.parametrize("make", [hits, lambda n: sine(45, n), lambda n: sine(15_000, n), noise])
-def test_peaks_and_true_peaks_meet_the_ceiling(make, ceiling_db: float) -> None:
+def test_peaks_and_true_peaks_meet_the_ceiling(make: Callable[[int], Audio], ceiling_db: float) -> None:
     audio = make(RATE)
     out = limit(audio, RATE, ceiling_db)
     assert out is not audio

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pyloudnorm
 import pytest
 
+from studio.mix.arrays import Audio
 from studio.mix.errors import MixError
 from studio.mix.loudness import LoudnessMeter, integrated_loudness
 from tests.unit.mix.sounds import RATE, hits, noise, pink, sine
@@ -28,7 +30,7 @@ def test_the_relative_gate_leaves_out_quiet_parts() -> None:
 
 @pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
 @pytest.mark.parametrize("make", [pink, hits, lambda frames: sine(110, frames, 0.3)])
-def test_agrees_with_pyloudnorm(make, rate: int) -> None:
+def test_agrees_with_pyloudnorm(make: Callable[[int], Audio], rate: int) -> None:
     audio = make(6 * rate + 1234)
     judge = pyloudnorm.Meter(rate, filter_class="DeMan")
     assert integrated_loudness(audio, rate) == pytest.approx(judge.integrated_loudness(audio.T), abs=0.05)
