@@ -70,7 +70,7 @@ def _apply_blocks(x: Floats, gain: Floats, block: int) -> Floats:
     following = np.append(gain[1:], gain[-1:])
     ramp = np.arange(block, dtype=np.float32) / np.float32(block)
     curve = (gain[:, None] + (following - gain)[:, None] * ramp).reshape(-1)[: x.shape[1]]
-    return x * curve
+    return np.asarray(x * curve, np.float32)
 
 
 def duck(

@@ -70,7 +70,7 @@ def impulse_response(rate: int, kind: str, seconds: float, damp: float) -> Float
     """(2, frames) float32 of unit energy a side; the sides are not correlated."""
     from scipy import fft
 
-    frames = fft.next_fast_len(round(1.1 * seconds * rate) + round(0.1 * rate), real=True)
+    frames = fft.next_fast_len(round(1.1 * seconds * rate) + round(0.1 * rate), real=True) or 1
     random = np.random.Generator(np.random.PCG64([KINDS.index(kind), 30]))
     if kind == "spring":
         response = _spring(rate, frames, seconds, damp)

@@ -110,8 +110,8 @@ def soft_clip(x: Floats, gain: float) -> Floats:
             np.sqrt(between * between + np.float32(1.0)),
         )
         late = (on + between) / (on_slope + between_slope)  # a quarter frame after each frame
-        early = (on[:, 1:] + between[:, :-1]) / (on_slope[:, 1:] + between_slope[:, :-1])  # a quarter before
-        early = np.concatenate([on[:, :1] * 0, early], axis=1)
+        early = np.zeros_like(late)  # a quarter before
+        early[:, 1:] = (on[:, 1:] + between[:, :-1]) / (on_slope[:, 1:] + between_slope[:, :-1])
         at, length = len(fall), stop - start
         y = _pairs_of(early, late, fall[0::2], at, at, length)
         y += _pairs_of(late, early, fall[1::2], at - 1, at + 1, length)
@@ -142,7 +142,7 @@ def _down_taps() -> Floats:
 
     f = np.linspace(0.0, 1.0, 65)  # in units of the plain rate, which is Nyquist at twice the rate
     wanted = np.where(f <= 0.46, 1.0 / np.cos(np.pi * f / 2), 0.0)
-    taps = signal.firwin2(32, f, wanted, window=("kaiser", 5.0))[16:]
+    taps = np.asarray(signal.firwin2(32, f, wanted, window="hamming"))[16:]
     return np.asarray(taps / (2 * taps.sum()), np.float32)
 
 

@@ -141,7 +141,7 @@ class Patch:
     range: tuple[int, int] = number((36, 84), 0, 127)
     trim_db: float = number(0.0, -60.0, 40.0)
     mono: bool = False  # one note at a time: a new one ends the last
-    glide_ms: float = number(0.0, 0.0, 1000.0)  # between notes that touch; only when mono
+    glide_ms: float = number(0.0, 0.0, 1000.0)  # between notes that overlap by 5 ms or more; only when mono
     drive_db: float = number(0.0, 0.0, 48.0)
     vowel: str = choice("none", *VOWELS)
     amp: Amp = Amp()

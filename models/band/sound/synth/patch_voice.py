@@ -17,7 +17,7 @@ from models.band.sound.voice import Hit, checked_hits, checked_rate
 _LAYERS = 5
 _CACHE_BYTES = 64 << 20
 _CUT_SECONDS = 0.004  # how fast a mono patch lets go of the last note
-_TOUCH_SECONDS = 0.03  # notes nearer than this are legato
+_SLIDE_SECONDS = 0.005  # notes that overlap by this are meant to slide, less is loose timing
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class PatchVoice:
         self.patch = patch
         self._bpm = bpm
         self._release = max(1, round(patch.amp.release_ms * rate / 1000))
+        self._fade = curves.release(self._release)
         self._layered = (patch.filter is not None and patch.filter.velocity_octaves > 0.0) or any(
             o.index_velocity > 0.0 for o in patch.fm
         )
@@ -67,12 +68,12 @@ class PatchVoice:
 
     def _plays(self, hits: list[Hit]) -> list[_Play]:
         plays = []
-        touch = round(_TOUCH_SECONDS * self.rate)
+        overlap = round(_SLIDE_SECONDS * self.rate)
         for place, hit in enumerate(hits):
             from_key, cut = hit.key, None
             if self.patch.mono:
                 last = hits[place - 1] if place else None
-                if self.patch.glide_ms and last and last.frame + last.frames + touch >= hit.frame > last.frame:
+                if self.patch.glide_ms and last and last.frame + last.frames - overlap >= hit.frame > last.frame:
                     from_key = last.key
                 if place + 1 < len(hits):
                     cut = hits[place + 1].frame - hit.frame
@@ -111,7 +112,7 @@ class PatchVoice:
         sound = note[:, :length] * gain
         held = max(1, hit.frames)
         if held < length:
-            sound[:, held:] *= curves.release(self._release)[: length - held]
+            sound[:, held:] *= self._fade[: length - held]
         if play.cut is not None and play.cut < length:
             fade = np.linspace(1.0, 0.0, round(_CUT_SECONDS * self.rate), dtype=np.float32)
             sound[:, play.cut :] *= fade[: length - play.cut]

@@ -38,8 +38,6 @@ def swept(x: Sound, rate: int, kind: str, hz: NDArray[np.float64], q: float = 0.
     """
     from scipy import signal
 
-    from models.band.sound.effects.tone import Band, biquad
-
     place = np.log2(np.clip(hz, 20.0, 0.42 * rate) / 20.0) * _STEPS_PER_OCTAVE
     out = np.zeros_like(x)
     settle = round(0.05 * rate)
@@ -50,24 +48,20 @@ def swept(x: Sound, rate: int, kind: str, hz: NDArray[np.float64], q: float = 0.
             continue
         start, stop = max(0, int(heard[0]) - settle), int(heard[-1]) + 1
         corner = 20.0 * 2.0 ** (step / _STEPS_PER_OCTAVE)
-        if kind == "bandpass":
-            section = np.array(
-                [
-                    [
-                        *signal.butter(
-                            1,
-                            [corner / (1 + 0.5 / q), min(corner * (1 + 0.5 / q), 0.47 * rate)],
-                            "bandpass",
-                            fs=rate,
-                            output="sos",
-                        )[0]
-                    ]
-                ]
-            )
-        else:
-            section = biquad(Band(kind, corner, 0.0, q), rate)[None]
+        section = _section(kind, corner, q, rate)
         out[:, start:stop] += signal.sosfilt(section, x[:, start:stop], axis=1) * weight[start:stop]
     return out
+
+
+def _section(kind: str, hz: float, q: float, rate: int) -> NDArray[np.float64]:
+    """One second-order section; the band-pass is the cookbook's with a peak of 0 dB."""
+    from models.band.sound.effects.tone import Band, biquad
+
+    if kind != "bandpass":
+        return biquad(Band(kind, hz, 0.0, q), rate)[None]
+    w = 2 * np.pi * hz / rate
+    alpha = np.sin(w) / (2 * q)
+    return np.array([[alpha, 0.0, -alpha, 1 + alpha, -2 * np.cos(w), 1 - alpha]]) / (1 + alpha)
 
 
 def geometric(start: float, end: float, frames: int, bend: float = 1.0) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ Floats = NDArray[np.float32]
 
 TOP_HZ = 20000.0
 ROWS_PER_OCTAVE = 8
+_CHUNK = 1 << 13  # frames; what a look-up needs stays in the cache
 _GRID_OCTAVE = 4.0  # log2 Hz of row 0: 16 Hz, below every corner
 
 # Formants of sung vowels: centre Hz, bandwidth Hz, level dB (values of the order of Peterson & Barney 1952).
@@ -115,21 +116,31 @@ class Table:
             bins[1 : count + 1] = amplitudes * (-0.5j * size)
             row[:size] = np.fft.irfft(bins, size)
             row[size] = row[0]
-        self._flat = self.rows.ravel()
-        self._slope = np.diff(self.rows, axis=1, append=0).ravel()
+        # Value and slope side by side: one look-up fetches both.
+        self._flat = (self.rows + 1j * np.diff(self.rows, axis=1, append=0)).astype(np.complex64).ravel()
 
     def read(self, phase: NDArray[np.uint32], octave: Floats | None) -> Floats:
         """The wave at `phase` (a period is 2**32) and filter corners `octave` (log2 Hz), both (frames,)."""
+        out = np.empty(len(phase), np.float32)
+        for start in range(0, len(phase), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            out[part] = self._read(phase[part], octave[part] if octave is not None else None)
+        return out
+
+    def _read(self, phase: NDArray[np.uint32], octave: Floats | None) -> Floats:
         shift = np.uint32(32 - self.bits)
-        index = (phase >> shift).astype(np.int32)
-        part = (phase & np.uint32((1 << int(shift)) - 1)).astype(np.float32) * np.float32(2.0 ** -int(shift))
+        index = (phase >> shift).astype(np.intp)
+        along = (phase & np.uint32((1 << int(shift)) - 1)).astype(np.float32) * np.float32(2.0 ** -int(shift))
         if octave is None or len(self.rows) == 1:
-            return np.asarray(self._flat[index] + part * self._slope[index])
+            at = self._flat[index]
+            return np.asarray(at.real + along * at.imag, np.float32)
         place = (octave - np.float32(_GRID_OCTAVE)) * np.float32(ROWS_PER_OCTAVE)
         whole = np.floor(place)
-        blend = place - whole
-        index += (whole.astype(np.int32) - np.int32(self._first)) * np.int32(self.rows.shape[1])
-        low = self._flat[index] + part * self._slope[index]
-        index += np.int32(self.rows.shape[1])
-        high = self._flat[index] + part * self._slope[index]
-        return np.asarray(low + blend * (high - low), np.float32)
+        place -= whole
+        index += (whole.astype(np.intp) - self._first) * self.rows.shape[1]
+        at = self._flat[index]
+        low = at.real + along * at.imag
+        index += self.rows.shape[1]
+        at = self._flat[index]
+        high = at.real + along * at.imag
+        return np.asarray(low + place * (high - low), np.float32)
