@@ -63,9 +63,7 @@ def fluidsynth(notes: list[tuple[float, float, int, int]], bank: int, program: i
 def play(song: Path, wave: Path, gain: str = "0.2") -> None:
     """Render a MIDI file with the fluidsynth program: no reverb, no chorus, float samples."""
     command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", gain, "-r", str(RATE), "-O", "float"]
-    subprocess.run(
-        [*command, "-F", str(wave), str(ASSETS / "general.sf3"), str(song)], check=True, capture_output=True
-    )
+    subprocess.run([*command, "-F", str(wave), str(ASSETS / "general.sf3"), str(song)], check=True, capture_output=True)
 
 
 def ours(notes: list[tuple[float, float, int, int]], preset: Preset) -> Sound:
@@ -112,9 +110,7 @@ def rise(sound: Sound, start: float) -> float:
 def compare(preset: Preset) -> None:
     """Print one line about one preset."""
     key = 38 if preset.bank == 128 else (preset.low + preset.high) // 2
-    notes = [
-        (0.5 + n * (HELD + GAP), 0.5 + n * (HELD + GAP) + HELD, key, v) for n, v in enumerate(VELOCITIES)
-    ]
+    notes = [(0.5 + n * (HELD + GAP), 0.5 + n * (HELD + GAP) + HELD, key, v) for n, v in enumerate(VELOCITIES)]
     a, b = ours(notes, preset), fluidsynth(notes, preset.bank, preset.program)
     count = min(a.shape[1], b.shape[1])
     a, b = a[:, :count], b[:, :count]
@@ -146,9 +142,7 @@ def choke() -> None:
         ("sampler", [ours(n, kit) for n in (alone, both)]),
         ("fluidsynth", [fluidsynth(n, 128, 0) for n in (alone, both)]),
     ):
-        drops = [
-            level(sound[1], 0.7 + t, 0.72 + t) - level(sound[0], 0.7 + t, 0.72 + t) for t in (0.02, 0.05, 0.1)
-        ]
+        drops = [level(sound[1], 0.7 + t, 0.72 + t) - level(sound[0], 0.7 + t, 0.72 + t) for t in (0.02, 0.05, 0.1)]
         print(f"open hat after a pedal hat, {name}: " + ", ".join(f"{drop:+.1f} dB" for drop in drops))
 
 
@@ -192,9 +186,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which("fluidsynth") is None:
         sys.exit("the fluidsynth program is not installed; on Debian: apt-get install fluidsynth")
-    version = subprocess.run(
-        ["fluidsynth", "--version"], capture_output=True, text=True, check=True
-    ).stdout.split("\n")
+    version = subprocess.run(["fluidsynth", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")
     print(f"{version[0]}; general.sf3, {RATE} Hz, no effects; {HELD:.0f} s notes at {VELOCITIES}")
     print(
         "preset               span   level apart at 20, 60, 120; most   brightness 40->120, apart (semitones)"

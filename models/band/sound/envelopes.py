@@ -53,9 +53,7 @@ class Envelope:
         t = np.arange(settle, dtype=np.float64) / rate
         position = self.shape(t)
         in_attack = t < self.delay + self.attack
-        amplitude = np.where(
-            in_attack, np.clip(position, 0.0, 1.0), 10.0 ** (-FULL_DB / 20.0 * (1.0 - position))
-        )
+        amplitude = np.where(in_attack, np.clip(position, 0.0, 1.0), 10.0 ** (-FULL_DB / 20.0 * (1.0 - position)))
         out = np.empty(count, np.float32)
         out[:settle] = amplitude
         out[settle:] = 10.0 ** (-FULL_DB / 20.0 * self.sustain)
@@ -65,11 +63,7 @@ class Envelope:
         """Return the volume at one frame."""
         t = frame / rate
         position = float(self.shape(np.array([t]))[0])
-        return (
-            max(position, 0.0)
-            if t < self.delay + self.attack
-            else float(10.0 ** (-FULL_DB / 20 * (1 - position)))
-        )
+        return max(position, 0.0) if t < self.delay + self.attack else float(10.0 ** (-FULL_DB / 20 * (1 - position)))
 
     def release_frames(self, rate: int) -> int:
         """Return how long a release at full level is heard."""
@@ -95,4 +89,4 @@ class Oscillator:
     def shape(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return -1..1 at each time."""
         phase = np.clip(seconds - self.delay, 0.0, None) * self.hertz
-        return 1.0 - 4.0 * np.abs((phase + 0.75) % 1.0 - 0.5)
+        return 1.0 - 4.0 * np.abs((phase + 0.25) % 1.0 - 0.5)

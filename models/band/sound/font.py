@@ -118,9 +118,7 @@ class _Layer:
 
     def over(self, base: _Layer) -> _Layer:
         """Return this local zone on top of the global zone of its preset or instrument."""
-        return _Layer(
-            {**base.generators, **self.generators}, {**base.modulators, **self.modulators}, self.target
-        )
+        return _Layer({**base.generators, **self.generators}, {**base.modulators, **self.modulators}, self.target)
 
     def span(self, generator: int) -> tuple[int, int]:
         """Return a key or velocity range as (lowest, highest), 0..127 each."""
@@ -155,9 +153,7 @@ class Font:
         """Read a .sf2 or .sf3 file."""
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
-                raise FontError(
-                    f"{path.name}: larger than {MAX_FILE_BYTES >> 30} GiB; use a smaller soundfont"
-                )
+                raise FontError(f"{path.name}: larger than {MAX_FILE_BYTES >> 30} GiB; use a smaller soundfont")
             return cls(path.read_bytes(), path.name)
         except OSError as error:
             raise FontError(f"{path.name}: cannot be read ({error.strerror}); check the path") from error
@@ -214,9 +210,7 @@ class Font:
         while at + 8 <= len(data):
             ident, size = bytes(data[at : at + 4]), int.from_bytes(data[at + 4 : at + 8], "little")
             if size > len(data) - at - 8:
-                raise self._fault(
-                    f"chunk {ident!r} of {size} bytes runs past the end; the file is cut or damaged"
-                )
+                raise self._fault(f"chunk {ident!r} of {size} bytes runs past the end; the file is cut or damaged")
             chunks.append((ident, data[at + 8 : at + 8 + size]))
             at += 8 + size
             # Some writers leave out the pad byte that RIFF wants after an odd chunk.
@@ -228,9 +222,7 @@ class Font:
         kind = _RECORDS[name]
         raw = chunks.get(name, memoryview(b""))
         if not len(raw) or len(raw) % kind.itemsize:
-            raise self._fault(
-                f"chunk {name} has {len(raw)} bytes, not a multiple of {kind.itemsize}; it is damaged"
-            )
+            raise self._fault(f"chunk {name} has {len(raw)} bytes, not a multiple of {kind.itemsize}; it is damaged")
         return np.frombuffer(raw, kind)
 
     def _span(self, table: str, row: int, column: str, limit: int) -> tuple[int, int]:
@@ -258,17 +250,13 @@ class Font:
             if high - low > 4 * GENERATORS:
                 raise self._fault(f"zone {number} lists {high - low} modulators; the file is damaged")
             for m in mods[low:high]:
-                modulator = Modulator(
-                    int(m["src"]), int(m["dst"]), int(m["amount"]), int(m["by"]), int(m["trans"])
-                )
+                modulator = Modulator(int(m["src"]), int(m["dst"]), int(m["amount"]), int(m["by"]), int(m["trans"]))
                 layer.modulators[modulator.identity()] = modulator
             if target in layer.generators:
                 layer.target = layer.generators[target] & 0xFFFF
                 layers.append(layer.over(base))
             elif number == first:
-                base = (
-                    layer  # only the first zone may be global; a later one without a target is ignored (7.3)
-                )
+                base = layer  # only the first zone may be global; a later one without a target is ignored (7.3)
             if len(layers) > MAX_ZONES:
                 raise self._fault(f"more than {MAX_ZONES} zones in one preset; use a simpler soundfont")
         return layers
@@ -300,9 +288,7 @@ class Font:
         if kind & _ROM:
             raise self._fault(f"sample {number} lives in a sound card's ROM; use another soundfont")
         if not start < end or end * unit > len(self._smpl):
-            raise self._fault(
-                f"sample {number} lies at {start}..{end}, outside the sample data; the file is damaged"
-            )
+            raise self._fault(f"sample {number} lies at {start}..{end}, outside the sample data; the file is damaged")
         if unit == 2 and end - start > MAX_SAMPLE_FRAMES:
             raise self._fault(f"sample {number} is longer than {MAX_SAMPLE_FRAMES} frames; use a shorter one")
         if not 400 <= int(row["rate"]) <= 192_000:
@@ -337,9 +323,7 @@ class Font:
             with soundfile.SoundFile(io.BytesIO(self._smpl[start:end])) as stream:
                 total = int(stream.frames)
                 if not 0 < total <= MAX_SAMPLE_FRAMES or stream.channels > 2:
-                    raise self._fault(
-                        f"sample {number}: {total} frames, {stream.channels} channels; it is damaged"
-                    )
+                    raise self._fault(f"sample {number}: {total} frames, {stream.channels} channels; it is damaged")
                 # Reading a little at a time keeps a false length from reserving memory that nothing fills.
                 parts = []
                 left = min(frames, total)

@@ -61,6 +61,4 @@ def find_preset(program: str | tuple[int, int]) -> Preset:
     for preset in known.values():
         if (preset.bank, preset.program) == tuple(program):
             return preset
-    raise VoiceError(
-        f"no bundled instrument at bank {program[0]}, program {program[1]}; presets.toml lists them"
-    )
+    raise VoiceError(f"no bundled instrument at bank {program[0]}, program {program[1]}; presets.toml lists them")

@@ -27,7 +27,7 @@ CACHE_BYTES = 48 << 20
 MAX_RING_SECONDS = 6.0
 _HELD_SECONDS = 4.0  # how long the key of a borrowed soundfont piece is held
 _VELOCITY_STEP = 4
-_RAMP_SECONDS = 0.0003
+_RAMP_SECONDS = 0.00015
 _END_DB = -70.0
 _shots = ByteCache(CACHE_BYTES)
 
@@ -125,9 +125,7 @@ class KitVoice:
     def _piece(self, key: int) -> Piece:
         if key not in self._kit.pieces:
             keys = sorted(self._kit.pieces)
-            raise VoiceError(
-                f"kit {self._kit.name} has nothing on key {key}; it plays keys {keys[0]} to {keys[-1]}"
-            )
+            raise VoiceError(f"kit {self._kit.name} has nothing on key {key}; it plays keys {keys[0]} to {keys[-1]}")
         return self._kit.pieces[key]
 
     def _sound(self, key: int, velocity: int) -> tuple[NDArray[np.float32], float]:
@@ -209,10 +207,7 @@ def _kit(name: str, row: dict[str, Any]) -> Kit:
     """Build a kit from its table: keys that it does not name are borrowed from the preset in `base`."""
     pieces = {}
     if "base" in row:
-        pieces = {
-            key: Piece(font=row["base"], font_key=key, gain=row.get("base_gain", 0.0))
-            for key in range(35, 82)
-        }
+        pieces = {key: Piece(font=row["base"], font_key=key, gain=row.get("base_gain", 0.0)) for key in range(35, 82)}
     for key, spec in row.get("pieces", {}).items():
         pieces[int(key)] = Piece(**spec)
     return Kit(name, row["says"], row.get("preset", ""), float(row.get("trim_db", 0.0)), pieces)

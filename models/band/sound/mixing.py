@@ -42,18 +42,16 @@ def choke_frames(onsets: Iterable[tuple[int, Hashable]]) -> dict[tuple[int, Hash
 
 
 def choked(segment: NDArray[np.float32], stop: int, rate: int) -> NDArray[np.float32]:
-    """Return `segment` cut `stop` frames after its onset with a raised-cosine fade of `CHOKE_SECONDS`."""
+    """Return `segment` (..., frames) with a raised-cosine fade of `CHOKE_SECONDS` from frame `stop` on."""
     fade = max(2, int(CHOKE_SECONDS * rate))
-    segment = segment[: stop + fade]
-    tail = segment[stop:]
-    if len(tail):
-        tail *= (0.5 + 0.5 * np.cos(np.pi * np.arange(1, len(tail) + 1) / fade)).astype(np.float32)
+    segment = segment[..., : stop + fade]
+    tail = segment[..., stop:]
+    steps = np.arange(1, tail.shape[-1] + 1)
+    tail *= (0.5 + 0.5 * np.cos(np.pi * steps / fade)).astype(np.float32)
     return segment
 
 
-def add(
-    out: NDArray[np.float32], frame: int, segment: NDArray[np.float32], left: float, right: float
-) -> None:
+def add(out: NDArray[np.float32], frame: int, segment: NDArray[np.float32], left: float, right: float) -> None:
     """Add a mono (frames,) or stereo (2, frames) segment to `out` (2, frames) at `frame`; clip at its end."""
     room = out.shape[1] - frame
     if room <= 0:

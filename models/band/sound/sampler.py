@@ -27,8 +27,8 @@ CACHE_BYTES = 96 << 20
 MAX_TAIL_SECONDS = 6.0
 _VELOCITY_STEP = 4  # a filter or envelope that follows velocity does so in steps of this size
 _TAIL_DB = 60.0
-_HEAD_SECONDS = 0.1
-_RAMP_SECONDS = 0.0005
+_HEAD_SECONDS = 0.25
+_RAMP_SECONDS = 0.00015
 _tones = ByteCache(CACHE_BYTES)
 
 
@@ -152,9 +152,7 @@ class FontVoice:
         self._parts[place] = parts
         return parts
 
-    def _slow_start(
-        self, numbers: Sequence[int], tones: Sequence[Tone], trims: Sequence[int], hit: Hit
-    ) -> int:
+    def _slow_start(self, numbers: Sequence[int], tones: Sequence[Tone], trims: Sequence[int], hit: Hit) -> int:
         """Return the output frames that filters and envelopes still put before a struck note's attack."""
         count = int(_HEAD_SECONDS * self.rate)
         head = np.zeros((2, count), np.float32)
@@ -242,6 +240,4 @@ def bundled_font() -> Font:
 def font_voice(program: str | tuple[int, int], rate: int) -> Voice:
     """Return a bundled preset as a voice, by its name in `assets/presets.toml` or by (bank, program)."""
     preset: Preset = find_preset(program)
-    return FontVoice(
-        bundled_font(), preset.bank, preset.program, rate, trim_db=preset.trim_db, sharp=preset.sharp
-    )
+    return FontVoice(bundled_font(), preset.bank, preset.program, rate, trim_db=preset.trim_db, sharp=preset.sharp)

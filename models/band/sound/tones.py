@@ -51,9 +51,7 @@ class Motion:
 
     def highest_pitch(self) -> float:
         """Return the most cents that pitch can rise, at most two octaves."""
-        return min(
-            max(self.envelope_to_pitch, 0.0) + abs(self.tremor_to_pitch) + abs(self.vibrato_to_pitch), 2400.0
-        )
+        return min(max(self.envelope_to_pitch, 0.0) + abs(self.tremor_to_pitch) + abs(self.vibrato_to_pitch), 2400.0)
 
     def bends_cutoff(self) -> bool:
         """Tell whether the filter moves."""
@@ -99,11 +97,7 @@ class Tone:
         wanted = math.ceil(count * self.ratio * 2.0 ** (self.motion.highest_pitch() / 1200.0)) + 64
         source = font.sample(self.sample, self.first + trim + wanted)
         data = source.data[self.first + trim : self.stop]
-        loop = (
-            None
-            if self.loop is None
-            else (self.loop[0] - self.first - trim, self.loop[1] - self.first - trim)
-        )
+        loop = None if self.loop is None else (self.loop[0] - self.first - trim, self.loop[1] - self.first - trim)
         if loop is not None and loop[0] < 0:
             loop = None
         if loop is not None and self.tail_after_loop:
@@ -154,12 +148,8 @@ def resolve(font: sf.Font, zone: sf.Zone, key: int, velocity: int, rate: int) ->
     played = int(g[sf.FIXED_KEY]) if g[sf.FIXED_KEY] >= 0 else key
     sample = font.sample(zone.sample, 1)
     root = g[sf.ROOT_KEY] if 0 <= g[sf.ROOT_KEY] <= 127 else sample.key
-    cents = (
-        (played - root) * g[sf.SCALE_TUNING] + 100.0 * g[sf.COARSE_TUNE] + g[sf.FINE_TUNE] + sample.correction
-    )
-    speed = min(
-        max(2.0 ** (min(max(cents, -20000.0), 20000.0) / 1200.0) * sample.rate / rate, MIN_RATIO), MAX_RATIO
-    )
+    cents = (played - root) * g[sf.SCALE_TUNING] + 100.0 * g[sf.COARSE_TUNE] + g[sf.FINE_TUNE] + sample.correction
+    speed = min(max(2.0 ** (min(max(cents, -20000.0), 20000.0) / 1200.0) * sample.rate / rate, MIN_RATIO), MAX_RATIO)
     first = min(max(0, int(g[sf.START] + 32768 * g[sf.START_COARSE])), sample.total - 1)
     stop = min(max(first + 1, int(sample.total + g[sf.END] + 32768 * g[sf.END_COARSE])), sample.total)
     mode = int(g[sf.SAMPLE_MODES]) & 3

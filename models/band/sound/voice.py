@@ -60,13 +60,9 @@ def checked_hits(hits: Sequence[Hit], frames: int) -> list[Hit]:
         raise VoiceError(f"cannot render {frames} frames: give 0 or more")
     for hit in hits:
         if hit.frame < 0 or hit.frames < 1:
-            raise VoiceError(
-                f"hit at frame {hit.frame} lasting {hit.frames}: onset >= 0 and length >= 1 are needed"
-            )
+            raise VoiceError(f"hit at frame {hit.frame} lasting {hit.frames}: onset >= 0 and length >= 1 are needed")
         if not 0 <= hit.key <= 127 or not 1 <= hit.velocity <= 127:
-            raise VoiceError(
-                f"hit with key {hit.key}, velocity {hit.velocity}: keys are 0..127, velocities 1..127"
-            )
+            raise VoiceError(f"hit with key {hit.key}, velocity {hit.velocity}: keys are 0..127, velocities 1..127")
     return sorted(hits, key=lambda hit: (hit.frame, hit.key, hit.velocity))
 
 
