@@ -147,6 +147,17 @@ def test_reverb_is_wide_even_in_level_and_bounded(kind: str) -> None:
     assert np.all(np.abs(wet[:, 2200:]).max(axis=1) > 1e-3), "both sides ring"
 
 
+@pytest.mark.parametrize(("frames", "taps"), [(1, 1), (1000, 3), (50_000, 300), (300_000, 40_001), (5_000, 90_000)])
+def test_partitioned_convolution_equals_the_plain_one(frames: int, taps: int) -> None:
+    from scipy import signal
+
+    from models.band.sound.effects.convolve import convolve
+
+    x, response = noise(frames)[0], noise(taps, seed=2)[0]
+    plain = signal.fftconvolve(x.astype(np.float64), response.astype(np.float64))[:frames]
+    assert convolve(x, response) == pytest.approx(plain, abs=2e-5 * float(np.abs(plain).max()))
+
+
 def test_delay_echoes_fall_at_their_places() -> None:
     x = np.zeros((2, RATE), np.float32)
     x[:, 100] = 1.0

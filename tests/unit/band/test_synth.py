@@ -274,6 +274,24 @@ def test_fx_are_sane_at_any_length(name: str) -> None:
     assert not voice.render([Hit(0, 1000, 0, 100)], 1000).any(), "a key without a sound is silent"
 
 
+@pytest.mark.parametrize("name", patch_names())
+def test_the_ends_of_the_keyboard_and_of_the_rates_are_safe(name: str) -> None:
+    for rate in (8000, 192_000):
+        voice = patch_voice(name, rate)
+        hits = [Hit(i * 500, 400, key, velocity) for i, (key, velocity) in enumerate([(0, 1), (127, 127), (60, 64)])]
+        sound = voice.render(hits, 3000)
+        assert np.isfinite(sound).all()
+        assert np.abs(sound).max() < 2.0
+
+
+@pytest.mark.parametrize("name", sorted(FX_KEYS))
+def test_fx_play_at_every_rate(name: str) -> None:
+    for rate in (8000, 192_000):
+        sound = fx_voice(rate).render([Hit(0, rate // 2, FX_KEYS[name], 127)], rate)
+        assert np.isfinite(sound).all()
+        assert np.abs(sound).max() > 0.02
+
+
 def test_notes_past_the_end_are_dropped() -> None:
     voice = patch_voice("pluck", RATE)
     sound = voice.render([Hit(900, 1000, 60, 100), Hit(5000, 10, 60, 100)], 1000)

@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from models.band.sound.effects.convolve import convolve
+
 Floats = NDArray[np.float32]
 
 
@@ -51,8 +53,6 @@ def reverb(
     `seconds` is the time to fall by 60 dB around 1 kHz, `damp` (0..1) shortens the treble. White noise
     comes back with about the power it went in with.
     """
-    from scipy import signal
-
     response = impulse_response(rate, kind, seconds, damp)
     lag = round(predelay_ms * rate / 1000)
     feed = np.stack([x[0] + np.float32(_CROSS) * x[1], x[1] + np.float32(_CROSS) * x[0]])
@@ -61,7 +61,7 @@ def reverb(
     frames = x.shape[1] - lag
     if frames > 0:
         for side in range(2):  # one at a time: half the memory
-            out[side, lag:] = signal.oaconvolve(feed[side, :frames], response[side])[:frames]
+            out[side, lag:] = convolve(feed[side, :frames], response[side])
     return out
 
 

@@ -175,6 +175,8 @@ def _add_oscillator(
     hz = key_hz(note.key + oscillator.semitones)
     sharpest = hz * 2.0 ** ((oscillator.detune_cents + abs(oscillator.cents)) / 1200)
     count = highest_harmonic(sharpest * (bend.highest if bend else 1.0), rate)
+    if count == 0:
+        return
     spectrum = harmonics(oscillator, count) * formant_gain(patch.vowel, hz * np.arange(1.0, count + 1.0))
     shape = patch.filter if oscillator.filtered else None
     table = Table(spectrum, hz, shape, corner)
@@ -248,6 +250,8 @@ def _add_noise(sound: Floats, noise: Noise, key: int, rate: int) -> None:
     # (frames, 2), so that a longer note draws the same first samples.
     hiss = random.standard_normal((frames, 2), np.float32).T
     high = min(noise.high_hz, 0.45 * rate)
+    if noise.low_hz >= high:
+        return
     band = signal.butter(1, [noise.low_hz, high], "bandpass", fs=rate, output="sos")
     # Noise power per hertz is kept the same at every rate.
     level = 10 ** (noise.level_db / 20) * np.sqrt(rate / 48000)

@@ -87,7 +87,12 @@ def saw(hz: NDArray[np.float64], rate: int, start: float = 0.0) -> NDArray[np.fl
     """
     top = min(20000.0, 0.45 * rate)
     phase = turns(hz, rate, start)
+    # sin(k p) = 2 cos(p) sin((k - 1) p) - sin((k - 2) p): two products a harmonic in place of a sine.
+    last, wave, twice = np.zeros(len(hz)), np.sin(phase), 2.0 * np.cos(phase)
     out = np.zeros(len(hz))
+    highest = float(hz.max())
     for k in range(1, min(40, int(top / hz.min())) + 1):
-        out += np.sin(k * phase) / k * np.clip((top - k * hz) / (0.2 * top), 0.0, 1.0)
+        fade = np.clip((top - k * hz) / (0.2 * top), 0.0, 1.0) if k * highest > 0.8 * top else 1.0
+        out += wave * (fade / k)
+        last, wave = wave, twice * wave - last
     return out

@@ -82,8 +82,8 @@ def formant_gain(vowel: str, hz: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def highest_harmonic(hz: float, rate: int) -> int:
-    """How many harmonics of `hz` stay below 20 kHz and 0.45 of the rate."""
-    return max(1, int(min(TOP_HZ, 0.45 * rate) / hz))
+    """How many harmonics of `hz` stay below 20 kHz and 0.45 of the rate; 0 where not even the first does."""
+    return int(min(TOP_HZ, 0.45 * rate) / hz)
 
 
 class Table:
