@@ -107,24 +107,35 @@ def _within(path: Path, force: bool) -> Iterator[ProjectFolder]:
     try:
         recover(path)
         check_target(path, force)  # again: what was finished just now, or made before the lock was ours
-        root = path / STAGING
-        try:
-            make_folders(root)
-            yield _started(root)
-            _check_finished(root)
-            obsolete = _obsolete(path, root)
-            try:
-                _sync_tree(root)
-            except OSError as error:
-                raise os_problem("write", root, error) from error
-            atomic_write(root / _MARKER, json.dumps({"obsolete": sorted(obsolete)}).encode())
-        except BaseException:
-            with suppress(ProjectError):  # as above
-                remove_tree(root)
-            raise
-        recover(path)
+        with staged(path, replaces=True) as folder:
+            yield folder
     finally:
         lock.release()
+
+
+@contextmanager
+def staged(path: Path, *, replaces: bool) -> Iterator[ProjectFolder]:
+    """A hidden folder inside the project `path`, whose lock is held; its files move to their places together.
+
+    `replaces` says that the song is another one: the old song.json is kept in `history/`, and the clips, stems and
+    mix that the new one does not have are removed. Otherwise everything not written anew stays as it is.
+    """
+    root = path / STAGING
+    try:
+        make_folders(root)
+        yield _started(root, behind=path)
+        _check_finished(root)
+        marker = {"replaces": replaces, "obsolete": sorted(_obsolete(path, root)) if replaces else []}
+        try:
+            _sync_tree(root)
+        except OSError as error:
+            raise os_problem("write", root, error) from error
+        atomic_write(root / _MARKER, json.dumps(marker).encode())
+    except BaseException:
+        with suppress(ProjectError):  # as above
+            remove_tree(root)
+        raise
+    recover(path)
 
 
 def recover(path: Path) -> None:
@@ -143,12 +154,13 @@ def recover(path: Path) -> None:
 
 def _move(root: Path, path: Path) -> None:
     """Move the finished files of `root` to their places in `path`. May be done again after any interruption."""
-    obsolete = _read_marker(root / _MARKER)
+    replaces, obsolete = _read_marker(root / _MARKER)
     for relative in _files(root):
         if relative not in (SONG, _MARKER):
             _replace(root, path, relative)
     if (root / SONG).is_file():
-        _keep_old_song(path)
+        if replaces:
+            _keep_old_song(path)
         _replace(root, path, SONG)
         sync_folder(path)
     for relative in obsolete:
@@ -165,14 +177,16 @@ def _replace(root: Path, path: Path, relative: str) -> None:
     os.replace(inside(root, relative), target)
 
 
-def _read_marker(path: Path) -> list[str]:
-    """The files that the new song no longer has: only such as Stemwright writes, whatever the marker says."""
+def _read_marker(path: Path) -> tuple[bool, list[str]]:
+    """Whether the song is another one, and the files it no longer has: only such as Stemwright writes, whatever
+    the marker says."""
     try:
-        names = json.loads(path.read_bytes())["obsolete"]
+        marker = json.loads(path.read_bytes())
+        replaces, names = bool(marker["replaces"]), list(marker["obsolete"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ProjectError(f"{path} is damaged; remove the folder {path.parent} and open the project again") from None
     allowed = re.compile(rf"(?:{CLIPS}|{STEMS})/.+|{re.escape(MIX)}|{re.escape(MIDI)}")
-    return [name for name in names if isinstance(name, str) and allowed.fullmatch(name)]
+    return replaces, [name for name in names if isinstance(name, str) and allowed.fullmatch(name)]
 
 
 def _obsolete(path: Path, root: Path) -> set[str]:
@@ -206,8 +220,8 @@ def _files(root: Path) -> list[str]:
     return sorted(name for name in found if name != LOCK)
 
 
-def _started(root: Path) -> ProjectFolder:
-    folder = ProjectFolder(root)
+def _started(root: Path, behind: Path | None = None) -> ProjectFolder:
+    folder = ProjectFolder(root, behind)
     for name in ("media", CLIPS, STEMS):
         make_folders(root / name)
     return folder

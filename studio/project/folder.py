@@ -30,10 +30,11 @@ _CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini", ".stemwright.lock")
 
 
 class ProjectFolder:
-    """A folder in which a song is kept. `root` is its path."""
+    """A folder in which a song is kept. `root` is its path; takes that are not there are looked for `behind` it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, behind: Path | None = None) -> None:
         self.root = root
+        self._behind = behind
 
     def save(self, song: Song) -> None:
         """Write song.json, whole or not at all. Raises ProjectError; the song that was there is then untouched."""
@@ -54,7 +55,11 @@ class ProjectFolder:
 
     def media_path(self, name: str) -> Path:
         """Where a take's sound lies (it may be missing). Raises ProjectError on a name that is none."""
-        return inside(self.root, f"{MEDIA}/{check_media_name(name)}")
+        relative = f"{MEDIA}/{check_media_name(name)}"
+        path = inside(self.root, relative)
+        if self._behind is not None and not path.exists():
+            return inside(self._behind, relative)
+        return path
 
     def open_media(self, name: str) -> MediaReader:
         """A take's sound, to be read in slices. Raises ProjectError when it is missing or damaged."""

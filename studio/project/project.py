@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from studio.project.atomic import sweep_parts
 from studio.project.codec import read_song
-from studio.project.draft import draft, recover
+from studio.project.draft import draft, recover, staged
 from studio.project.errors import ProjectError
 from studio.project.folder import SONG, STAGING, ProjectFolder, check_is_song
 from studio.project.lock import ProjectLock
@@ -59,6 +61,16 @@ class Project(ProjectFolder):
         self._check_writable()
         super().save(song)
         self.song = song
+
+    @contextmanager
+    def change(self) -> Iterator[ProjectFolder]:
+        """A folder for new takes, clips and the song (`save` it there): all of it takes its place when the block
+        ends, or nothing does. The takes the project has can be read through it too. Raises ProjectError.
+        """
+        self._check_writable()
+        with staged(self.root, replaces=False) as folder:
+            yield folder
+        self.song = read_song(inside(self.root, SONG))
 
     def file(self, relative: str) -> Path:
         """As `ProjectFolder.file`."""

@@ -82,6 +82,15 @@ def save_take(path: Path) -> None:
         project.save(song_of("new", [old, project.add_media(sound(2), RATE)]))
 
 
+def change_clip(path: Path) -> None:
+    """Add a take, write its clip and save, all at once, as `stemwright regenerate` does."""
+    with Project.open(path) as project, project.change() as folder:
+        old = project.song.cells[0].takes[0].media
+        assert old is not None
+        folder.file("clips/01-verse/bass.wav").write_bytes(b"new")
+        folder.save(song_of("new", [old, folder.add_media(sound(2), RATE)]))
+
+
 def make_anew(path: Path) -> None:
     """Make another song in the same place, as `stemwright make --force` does (or in a place that is free)."""
     with draft(path, force=True) as folder:
@@ -90,7 +99,7 @@ def make_anew(path: Path) -> None:
         folder.save(song_of("new", [folder.add_media(sound(2), RATE)]))
 
 
-ACTIONS = {"save": save_take, "replace": make_anew, "create": make_anew}
+ACTIONS = {"save": save_take, "change": change_clip, "replace": make_anew, "create": make_anew}
 
 
 def run_child(action: str, path: Path, step: int) -> bool:
@@ -116,7 +125,7 @@ def check(path: Path) -> str:
     return title
 
 
-@pytest.mark.parametrize("action", ["save", "replace"])
+@pytest.mark.parametrize("action", ["save", "change", "replace"])
 def test_a_kill_at_every_step_leaves_a_whole_song(tmp_path: Path, action: str) -> None:
     make_old(tmp_path / "good")
     first_take = next((tmp_path / "good" / "media").iterdir())
@@ -129,7 +138,7 @@ def test_a_kill_at_every_step_leaves_a_whole_song(tmp_path: Path, action: str) -
         titles.append(title)
         assert (path / "media" / first_take.name).read_bytes() == first_take.read_bytes()
         clip = (path / "clips/01-verse/bass.wav").read_bytes()
-        assert clip == (b"new" if action == "replace" and title == "new" else b"old")
+        assert clip == (b"new" if action != "save" and title == "new" else b"old")
         if action == "replace":
             assert (path / "mix.wav").exists() == (title == "new")
             assert (path / "history/song-0001.json").exists() == (title == "new")

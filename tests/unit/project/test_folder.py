@@ -61,6 +61,36 @@ def test_saving_changes_the_song_only(project_path: Path) -> None:
         assert project.song == changed
 
 
+def test_a_change_of_several_files_happens_at_once_or_not_at_all(project_path: Path) -> None:
+    before = tree(project_path)
+    changed = replace(full_song(), title="Changed")
+
+    def fail(project: Project) -> None:
+        with project.change() as folder:
+            folder.file("clips/01-intro/drums.wav").write_bytes(b"half")
+            folder.add_media(tone(seed=8), 48000)
+            raise RuntimeError("engine died")
+
+    with Project.open(project_path) as project:
+        with pytest.raises(RuntimeError):
+            fail(project)
+        assert {name: data for name, data in tree(project_path).items() if ".lock" not in name} == before
+        with project.change() as folder:
+            folder.file("clips/01-intro/drums.wav").write_bytes(b"new")
+            name = folder.add_media(tone(seed=8), 48000)
+            folder.save(changed)
+            assert (project_path / "clips/01-intro/drums.wav").read_bytes() == b"clip"
+            for media, seed in ((name, 8), (next(iter((project_path / "media").iterdir())).name, 1)):
+                with folder.open_media(media) as sound:
+                    assert np.array_equal(sound.read(), tone(seed=seed))
+        assert project.song == changed
+    after = tree(project_path)
+    assert {name for name in after if after[name] != before.get(name)} == {
+        "song.json", "clips/01-intro/drums.wav", f"media/{name}",
+    }  # fmt: skip
+    assert set(before) < set(after)
+
+
 # -- takes --
 
 
@@ -83,6 +113,20 @@ def test_the_same_sound_is_kept_once_and_mended_when_cut_short(project_path: Pat
         path.write_bytes(whole[:2000])
         assert project.add_media(tone(seed=2), 48000) == name
         assert path.read_bytes() == whole
+
+
+def test_a_media_folder_that_leads_elsewhere_is_refused(project_path: Path, tmp_path: Path) -> None:
+    (project_path / "media").rename(tmp_path / "elsewhere")
+    (project_path / "media").symlink_to(tmp_path / "elsewhere")
+    before = tree(tmp_path / "elsewhere")
+    with Project.open(project_path) as project:
+        with pytest.raises(ProjectError, match="is a link"):
+            project.add_media(tone(seed=4), 48000)
+        with pytest.raises(ProjectError, match="is a link"):
+            project.open_media(next(iter(before)))
+    with pytest.raises(ProjectError, match="is a link"):
+        make_project(project_path, force=True)
+    assert tree(tmp_path / "elsewhere") == before
 
 
 def test_bad_sound_is_refused_and_leaves_nothing(project_path: Path) -> None:
@@ -250,7 +294,7 @@ def test_a_hostile_marker_removes_no_take(project_path: Path) -> None:
     names = [f"media/{media.name}", "song.json", "../precious", "clips/../media/" + media.name, 5]
     for name in names:
         staging.mkdir(exist_ok=True)
-        (staging / "complete.json").write_text(json.dumps({"obsolete": ["mix.wav", name]}), "utf-8")
+        (staging / "complete.json").write_text(json.dumps({"replaces": False, "obsolete": ["mix.wav", name]}), "utf-8")
         with suppress(ProjectError):  # refusing to open it is as right as passing it over; a loss is not
             Project.open(project_path).close()
         assert media.exists()
