@@ -61,7 +61,7 @@ class PeakModel:
     def highest_spans(self, gains: Sequence[float], hops: int, count: int) -> list[int]:
         """Return the `count` stretches of `hops` hops with the highest mix peaks, as indices in order."""
         _, samples = self.tables()
-        total = np.abs(np.tensordot(np.asarray(gains, dtype=np.float32), samples, axes=1)).max(axis=0)
+        total = np.abs(np.einsum("s,sch->ch", np.asarray(gains, dtype=np.float32), samples)).max(axis=0)
         spans = -(-len(total) // hops)
         tops = np.pad(total, (0, spans * hops - len(total))).reshape(spans, hops).max(axis=1)
         return sorted(int(span) for span in np.argsort(-tops, kind="stable")[:count])
@@ -156,7 +156,8 @@ class _Trial:
         wide = maximum_filter1d(need, self._past + 2, origin=(self._past - 1) // 2, mode="constant")
         ramp = self._fall * np.arange(len(wide))
         reduction = np.maximum(np.maximum.accumulate(wide + ramp) - ramp, 0.0)
-        harm = float(np.dot(reduction * reduction, self._weights[index]))
+        # Not np.dot: BLAS would start threads for it, which costs more than the sum.
+        harm = float((reduction * reduction * self._weights[index]).sum())
         return (self._samples[index] * 10.0 ** (reduction / -20.0)).astype(np.float32), harm
 
 
