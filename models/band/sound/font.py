@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.band.sound.cache import ByteCache
 from models.band.sound.modulators import VELOCITY_TO_ATTENUATION, Modulator
 from models.band.sound.voice import SoundError
 
 MAX_FILE_BYTES = 2 << 30
+DECODED_BYTES = 96 << 20  # a song of five instruments decodes 20 to 60 MB
 MAX_SAMPLE_FRAMES = 1 << 24  # 6 minutes at 44.1 kHz: far above any instrument sample, far below trouble
 _LEAST_DECODED = 1 << 16  # opening a stream costs as much as decoding a second of it
 MAX_ZONES = 20_000  # a preset's zones after combination; the largest known preset has about a thousand
@@ -146,7 +148,7 @@ class Font:
                 self._index[place] = number
                 self.presets[place] = _name(row["name"])
         self._zones: dict[tuple[int, int], tuple[Zone, ...]] = {}
-        self._samples: dict[int, Sample] = {}
+        self._decoded = ByteCache(DECODED_BYTES)
 
     @classmethod
     def open(cls, path: Path) -> Font:
@@ -182,10 +184,11 @@ class Font:
 
     def sample(self, number: int, frames: int = MAX_SAMPLE_FRAMES) -> Sample:
         """Return a sample with at least its first `frames` frames decoded (all when it is shorter)."""
-        known = self._samples.get(number)
-        if known is None or len(known.data) < min(frames, known.total):
-            self._samples[number] = known = self._decode(number, max(frames, _LEAST_DECODED))
-        return known
+        known = self._decoded.get(number)
+        if known is None or len(known[0]) < min(frames, int(known[1][-1])):
+            known = self._decode(number, max(frames, _LEAST_DECODED))
+            self._decoded.put(number, known)
+        return Sample(known[0], *(int(value) for value in known[1]))
 
     # -- structure -----------------------------------------
 
@@ -295,7 +298,8 @@ class Font:
             raise self._fault(f"sample {number} has a rate of {row['rate']}; 400 to 192000 are readable")
         return row
 
-    def _decode(self, number: int, frames: int) -> Sample:
+    def _decode(self, number: int, frames: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the data of a sample, and the other fields of `Sample`."""
         row = self._sample_row(number)
         start, end = int(row["start"]), int(row["end"])
         loop_start, loop_end = int(row["loop_start"]), int(row["loop_end"])
@@ -305,16 +309,9 @@ class Font:
             pcm = np.frombuffer(self._smpl[2 * start : 2 * end], "<i2")
             data, total = pcm.astype(np.float32) / np.float32(32768), end - start
             loop_start, loop_end = loop_start - start, loop_end - start
-        key = int(row["key"])
-        return Sample(
-            data,
-            int(row["rate"]),
-            key if key < 128 else 60,
-            int(row["correction"]),
-            loop_start,
-            loop_end,
-            total,
-        )
+        key = int(row["key"]) if row["key"] < 128 else 60
+        fields = (int(row["rate"]), key, int(row["correction"]), loop_start, loop_end, total)
+        return data, np.array(fields, np.int64)
 
     def _vorbis(self, number: int, start: int, end: int, frames: int) -> tuple[NDArray[np.float32], int]:
         import soundfile

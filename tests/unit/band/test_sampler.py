@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.band.sound.cache import ByteCache
 from models.band.sound.envelopes import Envelope, Oscillator
 from models.band.sound.font import Font
 from models.band.sound.index import ASSETS, find_preset, presets
@@ -271,6 +272,18 @@ def test_envelope_stages() -> None:
 def test_the_oscillator_is_a_triangle_after_its_delay() -> None:
     shape = Oscillator(delay=1.0, hertz=1.0).shape(np.array([0.0, 1.0, 1.25, 1.5, 1.75, 2.0]))
     assert shape == pytest.approx([0.0, 0.0, 1.0, 0.0, -1.0, 0.0])
+
+
+def test_the_cache_forgets_what_was_used_longest_ago() -> None:
+    cache = ByteCache(1000)
+    for name in "abc":
+        cache.put(name, (np.zeros(100, np.float32),))
+        assert cache.get("a") is not None
+    assert cache.get("b") is None
+    assert cache.get("c") is not None
+    cache.put("huge", (np.zeros(1000, np.float32),))
+    assert cache.get("huge") is not None, "one array larger than the budget is still kept"
+    assert cache.get("c") is None
 
 
 # -- contract ----------------------------------------------------------------------------------------------------
