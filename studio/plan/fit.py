@@ -136,7 +136,10 @@ def _neighbours(parts: tuple[Part, ...]) -> Iterable[tuple[Part, ...]]:
 
 
 def _cost(parts: tuple[Part, ...], target: Fraction, bar: Fraction) -> float:
-    off = abs(float((beats_of(parts, bar) - target) / bar))
+    # Bars of n/2, n/4, n/8 and n/16 are binary fractions of a beat: floats count them exactly, and fast.
+    whole = float(bar)
+    beats = sum(part.bars * (float(part.meter.bar_beats) if part.meter else whole) for part in parts)
+    off = abs(beats - float(target)) / whole
     if sum(part.bars for part in parts) > MOST_SONG_BARS:
         return math.inf
     odd = sum(_ODDITY.get(part.bars, 3.0) + _ill_proportioned(part) for part in parts if not part.fixed)

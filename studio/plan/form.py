@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from studio.plan.words.quoted import Verse
-from studio.plan.words.structure import StructureWish
 from studio.song import Meter
 
 if TYPE_CHECKING:
     from models.styles import Style
+    from studio.plan.words.quoted import Verse
+    from studio.plan.words.structure import StructureWish
 
 USUAL_BARS = {"intro": 4, "verse": 8, "prechorus": 4, "chorus": 8, "postchorus": 4, "bridge": 8, "break": 4, "outro": 4}
 _LYRIC_LINES_A_BAR = 1

@@ -54,7 +54,7 @@ def harmonise(places: Sequence[Place], style: Style, seed: int) -> tuple[tuple[C
                 chord_of(numeral, place.key, family, after.is_tonic)
                 for numeral, after in zip(bar, (*bar[1:], following[number]), strict=True)
             ]
-            spans += _split(chords, number * place.meter.bar_beats, place.meter)
+            spans += split_bar(chords, number * place.meter.bar_beats, place.meter)
         result.append(tuple(spans))
     return tuple(result)
 
@@ -154,7 +154,7 @@ def _tonic(style: Style, family: str) -> Numeral:
     return Numeral.parse("i" if family == "minor" else "I")
 
 
-def _split(chords: list[Chord], start: Fraction, meter: Meter) -> list[ChordSpan]:
+def split_bar(chords: list[Chord], start: Fraction, meter: Meter) -> list[ChordSpan]:
     """A bar's chords, parted at felt beats nearest to equal shares; at pulses where there are too few felt beats.
     A bar with fewer pulses than chords keeps the first ones."""
     pulse = Fraction(4, meter.unit)

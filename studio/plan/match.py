@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from studio.plan.lexicon.inflect import word_pattern
-from studio.plan.lexicon.styles import USUAL
+from studio.plan.lexicon.styles import FAIR, USUAL
 from studio.plan.values import Choice
-from studio.plan.words import Wishes
-from studio.plan.words.styles import FAIR
 
 if TYPE_CHECKING:
     from models.api import TextEncoder
     from models.styles import Style
+    from studio.plan.words import Wishes
 
 LONGEST_MEANING = 400
 """Characters of a prompt that the sentence model is shown."""
@@ -86,7 +85,7 @@ def _likeness(wishes: Wishes, style: Style) -> float:
         score += 0.2 if mode in style.modes else -0.2
     text = " ".join((*style.examples, *style.words)).lower()
     score += 0.4 * sum(not part.no and part.name in text for part in wishes.parts.parts)
-    words = {word for word in re.findall(r"[a-z]{4,}", wishes.plain.lower())} - _EMPTY
+    words = set(re.findall(r"[a-z]{4,}", wishes.plain.lower())) - _EMPTY
     score += 0.25 * min(4, len(words & set(re.findall(r"[a-z]{4,}", text))))
     score += 0.3 * any(re.fullmatch(word_pattern(usual), word) for usual in USUAL for word in style.words)
     return score

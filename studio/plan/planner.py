@@ -20,12 +20,12 @@ from studio.plan.match import match_style
 from studio.plan.stems import choose_roles, make_stems
 from studio.plan.title import title_of
 from studio.plan.values import Choice, Plan, PlanOptions, SectionSpec, check_sections
-from studio.plan.words import Wishes, read_words
 from studio.song import Key, Meter, Section, Song, SongError, TempoMap, TempoPoint
 
 if TYPE_CHECKING:
     from models.api import TextEncoder
     from models.styles import Style
+    from studio.plan.words import Wishes
 
 _MINOR_TONICS = ("A", "E", "D", "B", "C", "G", "F", "F#")
 _MAJOR_TONICS = ("C", "G", "D", "A", "F", "E", "Bb", "Eb")
@@ -36,6 +36,9 @@ def plan_song(prompt: str, options: PlanOptions = PlanOptions(), encoder: TextEn
 
     The same prompt, options and encoder give the same plan. Raises SongError, which names the limit and the remedy.
     """
+    # The readers' patterns take a while to compile: only who plans waits for that.
+    from studio.plan.words import read_words
+
     styles = load_styles()
     wishes = read_words(prompt, styles)
     seed = prompt_seed(prompt) if options.seed is None else options.seed

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from studio.song import Chord, Key, SongError
 from studio.song.key import IONIAN
@@ -81,6 +82,7 @@ def _moved(own: int, degree: int, accidental: int) -> int:
     return own + 1
 
 
+@cache
 def chord_of(numeral: Numeral, key: Key, family: str, resolves: bool) -> Chord:
     """The chord of a numeral written for a family ("minor" or "major"), in a key.
 
@@ -94,7 +96,7 @@ def chord_of(numeral: Numeral, key: Key, family: str, resolves: bool) -> Chord:
     if numeral.is_dominant and resolves and cadence:
         return _spelled(numeral, key, numeral.degree, _literal(numeral))
     degree = numeral.degree
-    third, fifth, _ = _stack(key, degree)
+    _, fifth, _ = _stack(key, degree)
     if fifth != 7 and degree != 0 and numeral.suffix not in ("°", "°7", "m7b5", "+"):
         degree = (degree - 2) % 7
     return _spelled(numeral, key, degree, _diatonic(numeral, key, degree))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from studio.plan.values import USUAL_ROLES, Choice
-from studio.plan.words.mood import MoodWish
-from studio.plan.words.parts import PartsWish
 from studio.song import Key, Meter, SongError, Stem
 from studio.song.values import ROLES
+
+if TYPE_CHECKING:
+    from studio.plan.words.mood import MoodWish
+    from studio.plan.words.parts import PartsWish
 
 _LABELS = {
     "drums": "drums",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from studio.plan.words.quoted import LONGEST_TITLE
+from studio.plan.lexicon.titles import LONGEST_TITLE
 
 _WORDS = 5
 _LEFT_OUT = frozenset(

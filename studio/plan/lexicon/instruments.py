@@ -70,11 +70,9 @@ MELODIC = r"\s+(?:solos?|leads?|melod(?:y|ies)|hooks?|riffs?|lines?|licks?)"
 """After an instrument of the harmony: it plays the lead."""
 
 EVERYDAY = {
-    "bass": (r"(?:drum|drums)\s*(?:and|&|n|'n'|'n)\s*$", r"\s*(?:music|house|fishing)\b"),
-    "drums": (r"", r"\s*(?:and|&|n|'n'|'n)\s*bass\b|\s+to\b"),
-    "horn": (r"", ""),
+    "bass": (r"(?<!\w)drum\s*(?:and|&|n|'n'|'n)\s*$", r"\s*(?:music|house|fishing)\b"),
+    "drums": (r"", r"(?<!s)\s*(?:and|&|n|'n'|'n)\s*bass\b|\s+to\b"),
     "organ": (r"(?:vital |internal )$", r"\s*(?:donor|transplant)"),
-    "melody": (r"", ""),
 }
 """What must not stand before and after a word, for it is not the instrument there."""
 

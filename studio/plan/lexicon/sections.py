@@ -32,7 +32,7 @@ ASKING = (
 
 NOT_SECTIONS = (
     ("before", r"(?:free|blank|under|over|across|london|brooklyn|golden|tower|card|tear|rain|heart|lucky|mic|meat|"
-               r"bible|chapter and|burn(?:ing|ed)? (?:the|my|your))\s*(?:the |a |that )?[ -]?$"),
+               r"bible|chapter and|burn(?:ing|ed)?|about|про)\s*(?:the |a |that )?[ -]?$"),
     ("after", r"\s+(?:of (?!\d|the\b|a\b|(?:one|two|four|eight|sixteen|twelve)\b)|over\b|my\b|your\b|me\b|free\b|up\b(?! to)|it\b|us\b|dead\b|"
               r"beats?\b|effects?\b|pedals?\b|fx\b|[a-g]\b(?:\s*#)?\s+tun|tuning\b|dance\b|music\b|for (?!\d|(?:one|two|four|eight|sixteen|twelve)\b)|theme\b|jingle\b|troubled|between\b|"
               r"between\b|on me\b|silence\b|the (?!chorus|verse|song|end|last|final))|s?-(?!x)\w|'"),

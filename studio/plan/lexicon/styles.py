@@ -20,5 +20,8 @@ ASIDE_AFTER = (
 )
 """Around a style word that is only a colour of the song."""
 
+STRONG, FAIR, FAINT = 3, 2, 1
+"""How clearly a word names a style."""
+
 USUAL = ("pop",)
 """Words of the style that is taken when nothing else speaks for any style."""

@@ -93,12 +93,10 @@ def _read_letter(text: Text) -> Found:
 
 
 def _read_short(text: Text) -> Found:
-    """ "F#m", "Em": with a capital letter only; "Am" only where a key is spoken of, for it is a verb too."""
+    """A minor chord's symbol ("F#m", "Em"): with a capital letter only; "Am" only where a key is spoken of, for it is a verb too."""
     for match in text.find(_SHORT):
-        if (
-            not text.source[match.start()].isupper()
-            or not text.source[match.start() + len(match[1] + (match[2] or ""))] == "m"
-        ):
+        after_note = match.end(2) if match[2] else match.end(1)
+        if not text.source[match.start()].isupper() or text.source[after_note] != "m":
             continue
         if match[1] == "a" and not match[2]:
             spoken_of = re.search(rf"(?:{_IN})$", text.before(match.start()))

@@ -97,7 +97,7 @@ def _is_instrument(text: Text, match: re.Match[str]) -> bool:
         return True
     before, after = _EVERYDAY[name]
     ahead = bool(before.pattern) and before.search(text.before(match.start()))
-    behind = bool(after.pattern) and after.match(text.folded[match.end() : match.end() + 24])
+    behind = bool(after.pattern) and after.match(text.folded, match.end(), match.end() + 24)
     return not (ahead or behind)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from studio.plan.lexicon.titles import LONGEST_TITLE
 from studio.plan.words.structure import kind_of
 from studio.plan.words.text import Text
 
-LONGEST_TITLE = 60
 _HEADING = re.compile(r"^[ ]*\[([^\]\n]{1,60})\][ ]*:?", re.MULTILINE)
 _HEADING_BARS = re.compile(r"(\d{1,4})\s*(?:bars?|такт)")
 _LYRICS_CUE = re.compile(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from studio.plan.lexicon.numbers import WHOLE, number
 from studio.plan.lexicon.sections import ASKING, ENERGY_WORDS, KIND_WORDS, LOOSE, NOT_SECTIONS, REFERENCE
-from studio.plan.words.text import Text
+from studio.plan.words.text import TAKEN, Text
 from studio.song import Meter, SongError
 from studio.song.values import MOST_BARS, MOST_SECTIONS
 
@@ -41,6 +41,7 @@ _JOIN = re.compile(
     r"[\s,;/|+>&.\n-]*(?:(?:and|then|into|followed by|plus|another|again|next|a|an|the|и|затем|потом|далее|еще|снова|опять|"
     r"finally|with|с)[\s,;/|+>&-]+)*$"
 )
+_TAKEN_GAP = re.compile(rf"(?:@|(?<!\w)(?:in|at|в|на)\s+)?{TAKEN}+")
 _EXACTLY = re.compile(r"(?<!\w)(?:just|only|nothing but|только|лишь)\s+(?:a |an |the )?$")
 _DEFINITE = re.compile(r"(?:form|structure|arrangement|форм\w|структур\w|построени\w)\s*(?:is|of)?\s*[:=-]?\s*$")
 
@@ -59,6 +60,7 @@ class Mention:
     spoken_of: bool = False
     double: bool = False
     energy: float = 0.0
+    loose: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,18 @@ class StructureWish:
 
 def read_structure(text: Text) -> StructureWish:
     """Take the form out of the text. Raises SongError for a section or a form longer than a song can have."""
-    found = [mention for match in text.find(_KIND) if (mention := _mention(text, match))]
+    found: list[Mention] = []
+    for match in text.find(_KIND):
+        # What belongs to the kind before is not read again: the 1 in "verse 1 chorus" numbers the verse.
+        mention = _mention(text, match, found[-1].end if found else 0)
+        if mention:
+            found.append(mention)
     mentions = _spread_negation(text, _settle(text, found))
     double, doubles = _read_double(text, mentions)
+    sequence = _sequence(text, mentions)
     for mention in mentions:
         if not mention.spoken_of:
             text.take(mention.start, mention.end)
-    sequence = _sequence(text, mentions)
     counts: dict[str, int] = {}
     bars: dict[str, int] = {}
     energies: dict[str, float] = {}
@@ -106,12 +113,12 @@ def kind_of(words: str) -> str | None:
     return match.lastgroup if match else None
 
 
-def _mention(text: Text, match: re.Match[str]) -> Mention | None:
+def _mention(text: Text, match: re.Match[str], floor: int) -> Mention | None:
     start, end = match.span()
     kind = match.lastgroup
     if kind is None or _NOT_BEFORE.search(text.before(start)) or _NOT_AFTER.match(text.after(end)):
         return None
-    ahead = _BEFORE.search(text.free[max(0, start - 60) : start])
+    ahead = _BEFORE.search(text.free[max(floor, start - 60) : start])
     count = bars = None
     double, energy = False, 0.0
     if ahead:
@@ -121,9 +128,10 @@ def _mention(text: Text, match: re.Match[str]) -> Mention | None:
         bars = int(number(length)) if length else None
         energy = sum(value for pattern, value in _ADJECTIVES if pattern.search(ahead["adjectives"]))
         start -= len(ahead[0])
-    if bars is None and (of := _BARS_OF_BEFORE.search(text.free[max(0, start - 40) : start])):
+    if bars is None and (of := _BARS_OF_BEFORE.search(text.free[max(floor, start - 40) : start])):
         bars, start = int(number(of["bars"])), start - len(of[0])
-    count, bars, end = _behind(text, end, count, bars)
+    plural = bool(count) or match[0].endswith("s")
+    count, bars, end = _behind(text, end, count, bars, plural)
     if bars is not None and not 1 <= bars <= MOST_BARS:
         raise SongError(f"section {kind}: {bars} bars; a section has 1 to {MOST_BARS} bars")
     if count is not None and count > MOST_SECTIONS:
@@ -131,14 +139,18 @@ def _mention(text: Text, match: re.Match[str]) -> Mention | None:
     no = bool(text.negation(start)) and "too" not in text.negation(start)
     spoken_of = bool(_REFERENCE.search(text.before(start))) and count is None
     words = f"{text.negation(start) if no else ''} {' '.join(text.source[start:end].split())}".strip()
-    return Mention(kind, start, end, words, count, bars, no, spoken_of, double, energy)
+    return Mention(
+        kind, start, end, words, count, bars, no, spoken_of, double, energy, bool(_LOOSE.fullmatch(match[0]))
+    )
 
 
-def _behind(text: Text, end: int, count: int | None, bars: int | None) -> tuple[int | None, int | None, int]:
+def _behind(
+    text: Text, end: int, count: int | None, bars: int | None, plural: bool
+) -> tuple[int | None, int | None, int]:
     """What follows the kind: its bars, how often, or its running number ("verse 2", which says nothing)."""
     for pattern in (_TIMES, _COLON, _AFTER, _NUMBERING, _TIMES, _AFTER):
         match = pattern.match(text.free, end)
-        if not match:
+        if not match or (pattern is _NUMBERING and plural):
             continue
         if pattern is _TIMES and count is None:
             count = 2 if match["twice"] else int(match["count"] or match["digits"])
@@ -154,14 +166,17 @@ def _behind(text: Text, end: int, count: int | None, bars: int | None) -> tuple[
 
 
 def _joined(text: Text, before: Mention, after: Mention) -> bool:
-    return after.start >= before.end and bool(_JOIN.fullmatch(text.folded[before.end : after.start]))
+    """Whether only separators stand between them; what other readers took ("@7/8") does not part them."""
+    if after.start < before.end:
+        return False
+    gap = _TAKEN_GAP.sub("", text.free[before.end : after.start])
+    return bool(_JOIN.fullmatch(gap))
 
 
 def _settle(text: Text, found: list[Mention]) -> list[Mention]:
     """Leave out words that only look like sections: an everyday word needs company, a number or a request."""
     kept = []
     for index, mention in enumerate(found):
-        bare = _LOOSE.fullmatch(text.folded[mention.start : mention.end].split(" ")[-1])
         before = found[index - 1] if index else None
         after = found[index + 1] if index + 1 < len(found) else None
         company = (before and _joined(text, before, mention)) or (after and _joined(text, mention, after))
@@ -169,7 +184,7 @@ def _settle(text: Text, found: list[Mention]) -> list[Mention]:
         asked = _ASKING.search(
             text.before(mention.start) + text.folded[mention.start : mention.start + 1].strip("abcdefgh")
         )
-        if not bare or company or said or asked or (mention.spoken_of and mention.energy):
+        if not mention.loose or company or said or asked or (mention.spoken_of and mention.energy):
             kept.append(mention)
     return kept
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from studio.plan.lexicon.inflect import word_pattern
-from studio.plan.lexicon.styles import ASIDE_AFTER, ASIDE_BEFORE, SETTINGS
+from studio.plan.lexicon.styles import ASIDE_AFTER, ASIDE_BEFORE, FAINT, FAIR, SETTINGS, STRONG
 from studio.plan.words.text import Text
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _SETTINGS = frozenset(SETTINGS.split("|"))
 _ASIDE_BEFORE, _ASIDE_AFTER = re.compile(ASIDE_BEFORE), re.compile(ASIDE_AFTER)
-STRONG, FAIR, FAINT = 3, 2, 1
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,17 @@ def _entries_of(key: tuple[tuple[str, str, tuple[str, ...]], ...]) -> tuple[_Ent
     words: dict[str, dict[str, int]] = {}
     for name, title, own in key:
         names = [name.replace("_", " "), title.lower(), *re.split(r"[\s_]+", name)]
+        # The first Russian word in a style file is the style's Russian name.
+        names += [word for word in own if re.search("[а-яё]", word.lower())][:1]
         for word in dict.fromkeys(
             [*(word.lower().replace("ё", "е") for word in own), name.replace("_", " "), title.lower()]
         ):
+            named = any(re.search(word_pattern(one), word) for one in names if len(one) > 2)
             if word in _SETTINGS:
-                strength = FAINT
+                # A ballad is a style where nothing else is said, and a manner of rock in "rock ballad".
+                strength = FAIR if named else FAINT
             else:
-                strength = STRONG if any(re.search(word_pattern(one), word) for one in names if len(one) > 2) else FAIR
+                strength = STRONG if named else FAIR
             words.setdefault(word, {})[name] = strength
     ordered = sorted(words, key=lambda word: (-len(word), word))
     return tuple(_Entry(re.compile(word_pattern(word)), tuple(words[word].items())) for word in ordered)

@@ -116,7 +116,7 @@ def _read_tendency(text: Text) -> TempoWish | None:
 
 
 _BARE_AFTER = re.compile(r"[ ,]+(\d{2,3})(?=\s*(?:$|[,.;\n]))")
-_BARE_BEFORE = re.compile(r"(?:^|[,.;\n])\s*(\d{2,3}) $")
+_BARE_BEFORE = re.compile(r"(?:^|[,.;\n])\s*(\d{2,3})[, ]+$")
 
 
 def read_bare_tempo(text: Text, start: int, end: int) -> TempoWish | None:

@@ -1,0 +1,4 @@
+"""Limits of titles."""
+
+LONGEST_TITLE = 60
+"""Characters."""
