@@ -170,6 +170,15 @@ def test_the_rate_does_not_change_the_sound(name: str) -> None:
             assert 10 * np.log10(max(bands) / min(bands)) < 1.0
 
 
+@pytest.mark.parametrize("name", [n for n in patch_names() if load_patch(n).family == "bass"])
+def test_the_low_end_of_basses_is_mono(name: str) -> None:
+    """Below 100 Hz the side signal is 20 dB or more under the middle."""
+    low, high = load_patch(name).range
+    sound = patch_voice(name, RATE).render([Hit(0, 2 * RATE, (2 * low + high) // 3, 100)], 2 * RATE)
+    middle, side = (np.abs(np.fft.rfft(s))[40:200] for s in (sound[0] + sound[1], sound[0] - sound[1]))
+    assert decibels(float(np.linalg.norm(side) / np.linalg.norm(middle))) < -20
+
+
 def test_velocity_raises_level_and_brightness() -> None:
     voice = patch_voice("saw_bass", RATE)
     soft, loud = (voice.render([Hit(0, RATE, 40, v)], RATE) for v in (30, 120))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.band.sound.effects.stereo import width
 from models.band.sound.effects.tone import remove_dc, soft_clip
 from models.band.sound.synth import curves
 from models.band.sound.synth.patch import Filter, Noise, Operator, Oscillator, Patch
@@ -66,6 +67,8 @@ def render_note(patch: Patch, note: NoteId, frames: int, rate: int, bpm: float) 
         # Saws and subs in step are lopsided, and a clipper turns that into an offset.
         frames = wanted
         sound = remove_dc(soft_clip(sound, 10 ** (patch.drive_db / 20))[:, :frames], rate)
+    if patch.family == "bass" and any(o.spread for o in patch.osc):
+        sound = width(sound, rate, 1.0)  # what is low is in the middle, on any loudspeaker
     if patch.amp.sustain == 0.0:
         end = note_length(patch, frames + 1, rate)
         fade = round(0.005 * rate)

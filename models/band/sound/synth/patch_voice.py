@@ -15,7 +15,7 @@ from models.band.sound.synth.wavetable import Floats
 from models.band.sound.voice import Hit, checked_hits, checked_rate
 
 _LAYERS = 5
-_CACHE_BYTES = 64 << 20
+_CACHE_BYTES = 32 << 20  # a song has several voices at once
 _CUT_SECONDS = 0.004  # how fast a mono patch lets go of the last note
 _SLIDE_SECONDS = 0.005  # notes that overlap by this are meant to slide, less is loose timing
 
