@@ -1,111 +1,34 @@
 """A process killed at every single system call of a save leaves the last good song or the new one, and every take.
 
-The child below counts the calls that change a disk (open, write, fsync, rename, unlink, mkdir, rmdir) and sends itself
-SIGKILL before call number k; before a write it first writes half of the bytes. The test runs it for every k until one
-run survives, and opens the project after each.
+The process is `saving_child`, which counts the calls that change a disk and kills itself before one of them. The test
+runs it for every number until one run survives, and opens the project after each.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from studio.project.draft import draft
 from studio.project.project import Project
-from studio.song import Key, Meter, Provenance, Section, Song, Stem, Take, TempoPoint
-from studio.song.tempo import parse_bpm
+from tests.e2e import saving_child
+from tests.e2e.saving_child import KILL, make_old, sound
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-RATE = 48000
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM is TerminateProcess, which is as sudden
-
-CHILD = """
-import os, sys
-from pathlib import Path
-from tests.e2e.test_kill_while_saving import ACTIONS, KILL
-
-left = [int(sys.argv[3])]
-def watched(name):
-    real = getattr(os, name)
-    def call(*args, **kwargs):
-        if name == "open" and not args[1] & (os.O_WRONLY | os.O_RDWR):
-            return real(*args, **kwargs)
-        left[0] -= 1
-        if left[0] < 0:
-            if name == "write":
-                real(args[0], args[1][: len(args[1]) // 2])
-            os.kill(os.getpid(), KILL)
-        return real(*args, **kwargs)
-    setattr(os, name, call)
-for name in ("open", "write", "fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "ftruncate"):
-    watched(name)
-ACTIONS[sys.argv[1]](Path(sys.argv[2]))
-"""
-
-
-def sound(seed: int) -> np.ndarray:
-    """A take of shape (2, 480)."""
-    return np.random.default_rng(seed).uniform(-1, 1, (2, 480)).astype(np.float32)
-
-
-def song_of(title: str, media: list[str]) -> Song:
-    """A song whose only cell holds one take for each sound."""
-    made = Provenance("band", "1", 1)
-    takes = tuple(Take(f"t{i}", made, RATE, name, 480) for i, name in enumerate(media))
-    song = Song(
-        title, Key(), Meter(), (TempoPoint(1, parse_bpm("120")),), (Section("a", "verse", 1),), (Stem("b", "bass"),)
-    )
-    return song.with_cell(replace(song.cell("a", "b"), takes=takes, chosen=takes[-1].id))
-
-
-def make_old(path: Path) -> None:
-    """The last good song, with one take."""
-    with draft(path) as folder:
-        folder.file("clips/01-verse/bass.wav").write_bytes(b"old")
-        folder.save(song_of("old", [folder.add_media(sound(1), RATE)]))
-
-
-def save_take(path: Path) -> None:
-    """Add a take to an open project and save."""
-    with Project.open(path) as project:
-        old = project.song.cells[0].takes[0].media
-        assert old is not None
-        project.save(song_of("new", [old, project.add_media(sound(2), RATE)]))
-
-
-def change_clip(path: Path) -> None:
-    """Add a take, write its clip and save, all at once, as `stemwright regenerate` does."""
-    with Project.open(path) as project, project.change() as folder:
-        old = project.song.cells[0].takes[0].media
-        assert old is not None
-        folder.file("clips/01-verse/bass.wav").write_bytes(b"new")
-        folder.save(song_of("new", [old, folder.add_media(sound(2), RATE)]))
-
-
-def make_anew(path: Path) -> None:
-    """Make another song in the same place, as `stemwright make --force` does (or in a place that is free)."""
-    with draft(path, force=True) as folder:
-        folder.file("clips/01-verse/bass.wav").write_bytes(b"new")
-        folder.file("mix.wav").write_bytes(b"new mix")
-        folder.save(song_of("new", [folder.add_media(sound(2), RATE)]))
-
-
-ACTIONS = {"save": save_take, "change": change_clip, "replace": make_anew, "create": make_anew}
 
 
 def run_child(action: str, path: Path, step: int) -> bool:
     """Run an action that is killed before system call `step`; whether it got to its end alive."""
-    command = [sys.executable, "-c", CHILD, action, str(path), str(step)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True)
+    command = [sys.executable, saving_child.__file__, action, str(path), str(step)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, text=True)
     assert done.returncode in (0, -KILL, int(KILL)), done.stderr
     return done.returncode == 0
 
