@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.styles import load_style
-from studio.mix.arrays import Audio
-from studio.mix.levels import Levels, solve_levels
+from studio.mix.arrays import Audio, from_db
 from studio.mix.limiter import limit
 from studio.mix.loudness import LoudnessMeter
-from studio.mix.mixer import Mixer, Track
-from studio.mix.stem import PlacedTake, StemLevel, apply_level, limited_parts
+from studio.mix.master import Curve, PlacedTake, giving_way, solve_master
+from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.tails import clip_from_take
+from studio.mix.truepeak import true_peak_dbtp
 from studio.project.chunks import Loudness, Marker
 from studio.project.folder import ProjectFolder
 from studio.project.midi import MidiPart, parts_of, write_clip_midi, write_song_midi
@@ -34,10 +34,17 @@ DEFAULT_BALANCE = {"drums": -4.0, "bass": -6.0, "harmony": -9.0, "lead": -9.0, "
 """LU. How loud the roles stand where the song has no style."""
 STEPS = 1 << 23
 
+GIVING_WAY_DB = (-1.2, -1.4, -1.7, -2.1, -2.6)
+"""Ceilings of samples that `Bounce.giving_way` tries until the peaks between the samples are low enough too."""
+
 Sounds = Mapping[tuple[str, str], Audio]
 """The sound of the take in use by (section id, stem id); cells without sound are left out."""
 Say = Callable[[float, str], None]
 """Told how much is done, 0..1, and what is being done."""
+
+
+def silent(done: float, words: str) -> None:
+    """A `Say` that says nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +63,25 @@ def balance_of(song: Song) -> dict[str, float]:
     return {stem.id: levels.get(stem.role, DEFAULT_BALANCE[stem.role]) for stem in song.stems}
 
 
-def with_levels(song: Song, sounds: Sounds) -> tuple[Song, Levels]:
-    """The song with every stem's gain and ceiling set for a finished mix (see `solve_levels`)."""
+def with_levels(song: Song, sounds: Sounds) -> tuple[Song, Curve]:
+    """The song with the gain of every stem set for a finished mix, and the curve they share (see `solve_master`)."""
     timeline = Timeline(song)
     takes = {stem.id: _placed(song, timeline, stem, sounds) for stem in song.stems}
-    levels = solve_levels(takes, timeline.total_frames(song.rate), song.rate, balance_of(song))
-    stems = tuple(
-        replace(
-            stem,
-            mix=replace(stem.mix, gain_db=levels.stems[stem.id].gain_db, ceiling_db=levels.stems[stem.id].ceiling_db),
-        )
-        for stem in song.stems
-    )
-    return replace(song, stems=stems), levels
+    master = solve_master(takes, timeline.total_frames(song.rate), song.rate, balance_of(song))
+    stems = tuple(replace(s, mix=replace(s.mix, gain_db=round(master.gains_db[s.id], 4))) for s in song.stems)
+    return replace(song, stems=stems), master.curve
 
 
 def _placed(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds) -> list[PlacedTake]:
-    return [
-        PlacedTake(sounds[span.section.id, stem.id], timeline.frames(span, song.rate)[0])
-        for span in timeline.spans
-        if (span.section.id, stem.id) in sounds
-    ]
+    """A stem's takes at their frames."""
+    places = [(span, (span.section.id, stem.id)) for span in timeline.spans]
+    return [PlacedTake(sounds[key], timeline.frames(span, song.rate)[0]) for span, key in places if key in sounds]
+
+
+def _stem_mixer(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds, *, unity: bool = False) -> Mixer:
+    """A stem as a mixer with one track, at its gain or at unity."""
+    parts = tuple(Placed(take.audio, take.start) for take in _placed(song, timeline, stem, sounds))
+    return Mixer([Track(stem.id, parts, gain_db=0.0 if unity else stem.mix.gain_db)], song.rate)
 
 
 def clip_folder(span: Span) -> str:
@@ -91,10 +96,11 @@ def clip_name(song: Song, stem: Stem) -> str:
 
 
 class Bounce:
-    """Writes a song's files into a folder. The song's stems must have their levels."""
+    """Writes a song's files into a folder. The song's stems must have their gains; `curve` is the one they share."""
 
-    def __init__(self, folder: ProjectFolder, song: Song, sounds: Sounds, say: Say = lambda done, words: None) -> None:
+    def __init__(self, folder: ProjectFolder, song: Song, sounds: Sounds, curve: Curve, say: Say = silent) -> None:
         self._folder, self._song, self._sounds, self._say = folder, song, sounds, say
+        self._curve = curve
         self._timeline = Timeline(song)
         self._frames = self._timeline.total_frames(song.rate)
         self._markers = tuple(
@@ -117,19 +123,43 @@ class Bounce:
                 self._say(done / (len(tasks) + 1), f"writing {stem.role}")
         return self._finished(clips, total)
 
-    def cells(self, places: set[tuple[str, str]]) -> Mixdown:
-        """Write the clips of some cells, their stems anew, and the mix; other stems are read from their files."""
+    def cell(self, section: str, stem_id: str) -> Mixdown:
+        """Write the clip of one cell, its stem anew, and the mix; the other stems are read from their files."""
+        stem = self._song.stem(stem_id)
+        total = self._others(stem)
+        clip = self._clip(self._timeline.span(section), stem)
+        self._stem(stem, total, threading.Lock())
+        return self._finished([clip], total)
+
+    def giving_way(self, section: str, stem_id: str) -> Curve | None:
+        """The curve of its own that a cell's take needs for the stem and the mix to keep their peak.
+
+        The song's curve was made for other takes; it stays, so that no other clip changes.
+        """
+        stem, span = self._song.stem(stem_id), self._timeline.span(section)
+        first, _ = self._timeline.frames(span, self._song.rate)
+        sound = self._sounds[section, stem_id]
+        sound = sound[:, : self._frames - first]
+        frames = sound.shape[1]
+        gains = self._curve.gains(first, frames) * np.float32(from_db(stem.mix.gain_db))
+        neighbours = {key: value for key, value in self._sounds.items() if key[1] == stem_id and key[0] != section}
+        rest = _stem_mixer(self._song, self._timeline, stem, neighbours, unity=True).mix(first, frames) * gains
+        others = self._others(stem)[:, first : first + frames].astype(np.float32) / np.float32(STEPS)
+        mine = sound * gains
+        curve: Curve | None = None
+        for ceiling_db in GIVING_WAY_DB:
+            curve = giving_way(mine, rest + others, from_db(ceiling_db), self._song.rate)
+            now = mine if curve is None else mine * curve.gains(0, frames)
+            if true_peak_dbtp(now + rest + others) <= CLIP_CEILING_DBTP - 0.05:
+                break
+        return curve
+
+    def _others(self, stem: Stem) -> NDArray[np.int32]:
         total = np.zeros((2, self._frames), np.int32)
-        guard = threading.Lock()
-        clips: list[Clip] = []
-        for stem in self._song.stems:
-            mine = {section for section, stem_id in places if stem_id == stem.id}
-            if mine:
-                clips += [self._clip(span, stem) for span in self._timeline.spans if span.section.id in mine]
-                self._stem(stem, total, guard)
-            else:
-                self._add_from_file(stem, total)
-        return self._finished(clips, total)
+        for other in self._song.stems:
+            if other.id != stem.id:
+                self._add_from_file(other, total)
+        return total
 
     def _finished(self, clips: list[Clip], total: NDArray[np.int32]) -> Mixdown:
         song = PutClips(tuple(clips)).apply(self._song)
@@ -150,9 +180,10 @@ class Bounce:
         if take is None:
             raise ValueError(f"cell {span.section.id}/{stem.id} has sound but no take")
         first, frames = timeline.frames(span, song.rate)
-        level = StemLevel(stem.mix.gain_db, stem.mix.ceiling_db)
-        sound = apply_level(self._sounds[span.section.id, stem.id], song.rate, level)
-        made = clip_from_take(sound, frames, song.tails, song.rate)  # type: ignore[arg-type]
+        sound = self._sounds[span.section.id, stem.id]
+        gain = from_db(stem.mix.gain_db)
+        levelled = sound * (self._curve.gains(first, sound.shape[1]) * np.float32(gain))
+        made = clip_from_take(levelled, frames, song.tails, song.rate)
         audio = limit(made.audio, song.rate, CLIP_CEILING_DBTP)
         name = f"{clip_folder(span)}/{clip_name(song, stem)}"
         write_clip(self._folder.file(f"{name}.wav"), audio, song.rate, self._clip_info(span, stem, first, frames))
@@ -204,16 +235,14 @@ class Bounce:
     def _stem(self, stem: Stem, total: NDArray[np.int32], guard: threading.Lock) -> None:
         """Stream a stem to its file, adding it to `total` on the 24-bit grid."""
         song = self._song
-        takes = _placed(song, self._timeline, stem, self._sounds)
-        parts = limited_parts(takes, song.rate, stem.mix.ceiling_db)
-        mixer = Mixer([Track(stem.id, parts, gain_db=stem.mix.gain_db)], song.rate)
+        mixer = _stem_mixer(song, self._timeline, stem, self._sounds)
         info = WavInfo(f"{song.title} - {clip_name(song, stem)}", song.title, song.style, stem.prompt, stem.role,
                        markers=self._markers)  # fmt: skip
 
         def blocks() -> Iterator[Audio]:
             at = 0
             for block in mixer.blocks(self._frames):
-                grid = np.rint(block * np.float32(STEPS))
+                grid = np.rint(block * (self._curve.gains(at, block.shape[1]) * np.float32(STEPS)))
                 np.clip(grid, -STEPS, STEPS - 1, out=grid)
                 with guard:
                     total[:, at : at + grid.shape[1]] += grid.astype(np.int32)

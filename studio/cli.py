@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -32,6 +33,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns 0, 2 for bad input, 130 when interrupted."""
     arguments = _parser().parse_args(argv)
+    # The work is shared out by cell and by stem; threads inside a matrix product would only stand in their way.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)

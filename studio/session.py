@@ -5,8 +5,8 @@ Every function here leaves the project whole: it either finishes or changes noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from models.api import Cancel, EngineError, StemResult, never_cancelled
 from studio.bounce import Bounce, Mixdown, Sounds, with_levels
 from studio.jobs import CellJob, cell_seed, make_cells
 from studio.mix.arrays import Audio
+from studio.mix.master import Curve, curve_hop
 from studio.project.draft import check_target, draft
 from studio.project.folder import ProjectFolder
 from studio.project.project import Project
 from studio.song import Note, Provenance, Song, SongError, Take, Timeline
-from studio.song.edits import AddTake
+from studio.song.edits import AddTake, SetCurve
 
 Say = Callable[[float, str], None]
 """Told how much is done, 0..1, and what is being done."""
@@ -48,8 +49,9 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
     with draft(path, force=force) as folder:
         song, sounds = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
         say(0.62, "setting levels")
-        song, _ = with_levels(song, sounds)
-        mixdown = Bounce(folder, song, sounds, _part(say, 0.72, 1.0)).everything()
+        song, curve = with_levels(song, sounds)
+        song = replace(song, master=_store_curve(curve, song.rate, folder))
+        mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.72, 1.0)).everything()
         folder.save(mixdown.song)
     return Made(mixdown.song, path, mixdown)
 
@@ -80,8 +82,11 @@ def regenerate(
         ((_, result),) = make_cells(song, [job], cancel)
         song = AddTake(*place, _take(f"t{number + 1}", result, project)).apply(song)
         say(0.6, "writing")
-        sounds = _sounds_of(song, project, {stem.id})
-        mixdown = Bounce(project, song, sounds, _part(say, 0.7, 1.0)).cells({place})
+        curve = _stored_curve(song, project)
+        own = Bounce(project, song, StoredSounds(song, project), curve).giving_way(*place)
+        if own is not None:
+            song = SetCurve(*place, _store_curve(own, song.rate, project)).apply(song)
+        mixdown = Bounce(project, song, StoredSounds(song, project), curve, _part(say, 0.7, 1.0)).cell(*place)
         project.save(mixdown.song)
         return Made(mixdown.song, path, mixdown)
 
@@ -119,15 +124,46 @@ def _take(name: str, result: StemResult, folder: ProjectFolder) -> Take:
     return Take(name, provenance, result.rate, media, frames, notes, result.layers)
 
 
-def _sounds_of(song: Song, project: Project, stems: set[str]) -> Sounds:
-    """The sound of the takes in use of some stems, read from the project."""
-    sounds: dict[tuple[str, str], Audio] = {}
-    for cell in song.cells:
-        take = cell.take
-        if cell.stem in stems and take is not None and take.media is not None:
-            with project.open_media(take.media) as reader:
-                sounds[cell.section, cell.stem] = reader.read()
-    return sounds
+class StoredSounds(Mapping[tuple[str, str], Audio]):
+    """The sounds of a song's takes in use, read from the project each time they are asked for, each under the gain
+    curve of its cell where it has one."""
+
+    def __init__(self, song: Song, folder: ProjectFolder) -> None:
+        self._folder = folder
+        self._hop = curve_hop(song.rate)
+        self._curves = {(cell.section, cell.stem): cell.curve for cell in song.cells if cell.curve is not None}
+        self._media = {
+            (cell.section, cell.stem): cell.take.media
+            for cell in song.cells
+            if cell.take is not None and cell.take.media is not None
+        }
+
+    def __getitem__(self, place: tuple[str, str]) -> Audio:
+        with self._folder.open_media(self._media[place]) as reader:
+            sound = reader.read()
+        if place not in self._curves:
+            return sound
+        with self._folder.open_media(self._curves[place]) as reader:
+            return sound * Curve(reader.read()[0], self._hop).gains(0, sound.shape[1])
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._media)
+
+    def __len__(self) -> int:
+        return len(self._media)
+
+
+def _store_curve(curve: Curve, rate: int, folder: ProjectFolder) -> str:
+    return folder.add_media(curve.nodes[None], rate // curve.hop)
+
+
+def _stored_curve(song: Song, folder: ProjectFolder) -> Curve:
+    """The song's master curve; a flat one for a song without."""
+    hop = curve_hop(song.rate)
+    if song.master is None:
+        return Curve(np.ones(1, np.float32), hop)
+    with folder.open_media(song.master) as reader:
+        return Curve(reader.read()[0], hop)
 
 
 def _part(say: Say, start: float, end: float) -> Say:

@@ -40,7 +40,7 @@ def make_cells(
         if job.stem not in order or job.section not in place:
             raise SongError(f"the song has no cell {job.section}/{job.stem}")
     ordered = sorted(jobs, key=lambda job: (order[job.stem], place[job.section]))
-    requests = _written(song, ordered, cancel)
+    requests = written_requests(song, ordered, cancel)
     ahead: deque[tuple[CellJob, Future[StemResult]]] = deque()
     threads = min(MOST_THREADS, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads, thread_name_prefix="cell") as pool:
@@ -62,8 +62,9 @@ def _next(ahead: deque[tuple[CellJob, Future[StemResult]]]) -> tuple[CellJob, St
     return job, future.result()
 
 
-def _written(song: Song, jobs: Sequence[CellJob], cancel: Cancel) -> list[StemRequest]:
-    """The requests with the notes of every part that can be written beforehand, each hearing the others."""
+def written_requests(song: Song, jobs: Sequence[CellJob], cancel: Cancel = never_cancelled) -> list[StemRequest]:
+    """The requests of `jobs`, in their order, with the notes of every part that can be written before it is played;
+    each part hears those before it."""
     timeline = Timeline(song)
     notes = _present_notes(song, {(job.section, job.stem) for job in jobs})
     requests: list[StemRequest] = []

@@ -36,6 +36,7 @@ ATTACK_S, RELEASE_DB_PER_S = 0.006, 60.0
 MOST_REDUCTION_DB = 9.0
 """The curve takes no more than this away; a mix that would need more stays quieter instead."""
 SEARCH_STEPS = 12
+MOST_GIVEN_WAY_DB = 30.0
 HOPS_PER_S = 10
 """Gating hops a second (BS.1770-4: 100 ms)."""
 
@@ -177,7 +178,8 @@ def _summed(
     stems: Mapping[str, Sequence[PlacedTake]], gains_db: Mapping[str, float], frames: int, rate: int, hop: int,
     pool: ThreadPoolExecutor,
 ) -> tuple[Audio, NDArray[np.float32]]:  # fmt: skip
-    """The balanced sum, and for each hop the highest sample of the sum or of any stem."""
+    """The balanced sum, and for each hop the highest sample of the sum, of any stem, or of the sum without it: whoever
+    mutes a stem, or makes one of its takes again, must not find the others too loud together."""
     total = np.zeros((2, frames), np.float32)
     peaks = np.zeros(-(-frames // hop), np.float32)
     mixers = [_mixer(takes, rate) for takes in stems.values()]
@@ -187,11 +189,12 @@ def _summed(
     def block(start: int) -> None:
         count = min(size, frames - start)
         where = slice(start // hop, start // hop - (-count // hop))
-        for mixer, gain in zip(mixers, gains, strict=True):
-            piece = mixer.mix(start, count) * gain
-            total[:, start : start + count] += piece
-            np.maximum(peaks[where], _hop_peaks(piece, hop), out=peaks[where])
-        np.maximum(peaks[where], _hop_peaks(total[:, start : start + count], hop), out=peaks[where])
+        pieces = [mixer.mix(start, count) * gain for mixer, gain in zip(mixers, gains, strict=True)]
+        whole = total[:, start : start + count]
+        for piece in pieces:
+            whole += piece
+        for sound in (whole, *pieces, *(whole - piece for piece in pieces)):
+            np.maximum(peaks[where], _hop_peaks(sound, hop), out=peaks[where])
 
     list(pool.map(block, range(0, frames, size)))
     return total, peaks
@@ -301,6 +304,25 @@ def _nodes(peaks: NDArray[np.float32], ceiling: float, nodes_per_s: float) -> ND
     held = maximum_filter1d(released, width, mode="nearest")
     smooth = uniform_filter1d(held, width, mode="nearest")
     return np.asarray(10 ** (-smooth / 20), dtype=np.float32)
+
+
+def giving_way(sound: Audio, others: Audio, ceiling: float, rate: int) -> Curve | None:
+    """The curve by which `sound` must give way to `others` for their sum to keep below `ceiling` (a ratio).
+
+    Both are float32 (2, n); the curve counts from their first frame. None where nothing needs to be done. Where the
+    others alone are louder than that, the sound is taken down by as much as is of any use.
+    """
+    hop = curve_hop(rate)
+    total = sound + others
+    over = np.abs(total) > ceiling
+    if not over.any():
+        return None
+    share = np.ones(sound.shape, np.float32)
+    room = np.copysign(np.float32(ceiling), total[over]) - others[over]
+    heard = np.where(sound[over] == 0.0, np.float32(np.inf), sound[over])  # what is silent can give nothing way
+    share[over] = np.clip(room / heard, from_db(-MOST_GIVEN_WAY_DB), 1.0)
+    needed = 1.0 / (1.0 - _hop_peaks(1.0 - share, hop))
+    return Curve(_nodes(needed.astype(np.float32), 1.0, rate / hop), hop)
 
 
 def _node_floor(nodes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -106,7 +106,10 @@ def migrate(data: Any, migrations: Mapping[int, Migration] = MIGRATIONS, current
 
 def dump_song(song: Song) -> bytes:
     """The bytes of song.json. Raises ProjectError."""
-    return (_layout(encode_song(song), "") + "\n").encode()
+    data = (_layout(encode_song(song), "") + "\n").encode()
+    if len(data) > LARGEST:
+        raise ProjectError(f"the song would take more than {LARGEST >> 20} MB; remove takes that are not needed")
+    return data
 
 
 def load_song(data: bytes) -> Song:
@@ -254,7 +257,7 @@ _SECTION = record(Section, {
     "id": TEXT, "kind": TEXT, "bars": whole(1, 10**6), "meter": optional(_METER), "key": optional(_KEY),
     "energy": NUMBER, "prompt": TEXT, "lyrics": LINES, "chords": _CHORDS,
 })  # fmt: skip
-_MIX = record(StemMix, {"gain_db": NUMBER, "ceiling_db": NUMBER, "pan": NUMBER, "mute": FLAG, "solo": FLAG})
+_MIX = record(StemMix, {"gain_db": NUMBER, "pan": NUMBER, "mute": FLAG, "solo": FLAG})
 _STEM = record(Stem, {"id": TEXT, "role": TEXT, "engine": TEXT, "prompt": TEXT, "mix": _MIX})
 _PROVENANCE = record(Provenance, {
     "engine": TEXT, "version": TEXT, "seed": whole(-(2**63), 2**64 - 1), "parameters": OBJECT, "licence": TEXT,
@@ -267,7 +270,8 @@ _TAKE = record(Take, {
     "notes": optional(Kind(_write_notes, _read_notes)),
 })  # fmt: skip
 _CELL = record(Cell, {
-    "section": TEXT, "stem": TEXT, "chosen": optional(TEXT), "locked": FLAG, "takes": listed(_TAKE),
+    "section": TEXT, "stem": TEXT, "chosen": optional(TEXT), "locked": FLAG, "curve": optional(checked(check_media_name)),
+    "takes": listed(_TAKE),
 })  # fmt: skip
 _CLIP = record(Clip, {
     "section": TEXT, "stem": TEXT, "take": TEXT, "path": _PATH, "midi": optional(_PATH), "start_frame": _FRAMES,
@@ -275,6 +279,8 @@ _CLIP = record(Clip, {
 })  # fmt: skip
 _SONG = record(Song, {
     "title": TEXT, "key": _KEY, "meter": _METER, "tempo": listed(parsed(_tempo_text, _tempo_point)),
-    "seed": whole(0, 2**63 - 1), "rate": whole(1, 10**6), "style": TEXT, "prompt": LINES, "pickup": FRACTION, "tails": TEXT,
-    "sections": listed(_SECTION), "stems": listed(_STEM), "cells": listed(_CELL), "clips": listed(_CLIP),
+    "seed": whole(0, 2**63 - 1), "rate": whole(1, 10**6), "style": TEXT, "prompt": LINES,
+    "pickup": FRACTION, "tails": TEXT,
+    "master": optional(checked(check_media_name)), "sections": listed(_SECTION), "stems": listed(_STEM),
+    "cells": listed(_CELL), "clips": listed(_CLIP),
 })  # fmt: skip

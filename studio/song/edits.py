@@ -160,8 +160,23 @@ class AddTake:
         cell = song.cell(self.section, self.stem)
         if any(take.id == self.take.id for take in cell.takes):
             raise SongError(f"cell {self.section}/{self.stem} already has a take {self.take.id!r}")
-        chosen = cell.chosen if cell.locked else self.take.id
-        return song.with_cell(replace(cell, takes=(*cell.takes, self.take), chosen=chosen))
+        takes = (*cell.takes, self.take)
+        if cell.locked:
+            return song.with_cell(replace(cell, takes=takes))
+        return song.with_cell(replace(cell, takes=takes, chosen=self.take.id, curve=None))
+
+
+@dataclass(frozen=True)
+class SetCurve:
+    """Give a cell's used take a gain curve of its own (a media name), or take it away."""
+
+    section: str
+    stem: str
+    curve: str | None
+    words: str = "level"
+
+    def apply(self, song: Song) -> Song:
+        return song.with_cell(replace(song.cell(self.section, self.stem), curve=self.curve))
 
 
 @dataclass(frozen=True)
@@ -178,7 +193,7 @@ class ChangeCell:
         cell: Cell = song.cell(self.section, self.stem)
         changes: dict[str, Any] = {}
         if self.chosen is not None:
-            changes["chosen"] = self.chosen
+            changes |= {"chosen": self.chosen, "curve": None if self.chosen != cell.chosen else cell.curve}
         if self.locked is not None:
             changes["locked"] = self.locked
         return song.with_cell(replace(cell, **changes))

@@ -65,10 +65,9 @@ class Section:
 
 @dataclass(frozen=True)
 class StemMix:
-    """How a stem stands in the mix. `ceiling_db` limits each take's true peak before `gain_db`; pan is -1..1."""
+    """How a stem stands in the mix. `gain_db` brings it to its place in the balance; pan is -1..1."""
 
     gain_db: float = 0.0
-    ceiling_db: float = 0.0
     pan: float = 0.0
     mute: bool = False
     solo: bool = False
@@ -130,13 +129,18 @@ class Take:
 
 @dataclass(frozen=True)
 class Cell:
-    """One section of one stem: its takes in the order they were made, and the one that is used."""
+    """One section of one stem: its takes in the order they were made, and the one that is used.
+
+    `curve` names the media of a gain curve of the used take's own, by which it gives way to the other stems where
+    the mix would be too loud with it (see `studio.mix.master`).
+    """
 
     section: str
     stem: str
     takes: tuple[Take, ...] = ()
     chosen: str | None = None
     locked: bool = False
+    curve: str | None = None
     extra: Extra = _extra()
 
     def __post_init__(self) -> None:
@@ -176,6 +180,8 @@ class Song:
 
     `pickup` is the length in beats of an incomplete bar before bar 1; it belongs to the first section.
     `seed` fixes everything that is drawn by chance; `style` names the style that filled what the words left open.
+    `master` names the media of the gain curve that all stems share (see `studio.mix.master`): mono, one value for
+    every so many frames of the song.
     """
 
     title: str
@@ -190,6 +196,7 @@ class Song:
     prompt: str = ""
     pickup: Fraction = Fraction(0)
     tails: str = "wrap"
+    master: str | None = None
     cells: tuple[Cell, ...] = ()
     clips: tuple[Clip, ...] = ()
     extra: Extra = _extra()
