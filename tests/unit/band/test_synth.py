@@ -179,6 +179,16 @@ def test_the_low_end_of_basses_is_mono(name: str) -> None:
     assert decibels(float(np.linalg.norm(side) / np.linalg.norm(middle))) < -20
 
 
+@pytest.mark.parametrize("name", [n for n in patch_names() if load_patch(n).amp.sustain > 0.0])
+def test_detuned_voices_do_not_cancel_in_mono(name: str) -> None:
+    """Over 3.5 s of a held note, no tenth of a second of the mono sum falls 10 dB below the usual one."""
+    voice = patch_voice(name, RATE)
+    for key in usual_keys(name):
+        middle = voice.render([Hit(0, 4 * RATE, key, 100)], 4 * RATE).mean(axis=0, keepdims=True)
+        steps = envelope(middle[:, RATE // 2 :], RATE, 0.1)
+        assert decibels(float(steps.min() / np.median(steps))) > -10.0, key
+
+
 def test_velocity_raises_level_and_brightness() -> None:
     voice = patch_voice("saw_bass", RATE)
     soft, loud = (voice.render([Hit(0, RATE, 40, v)], RATE) for v in (30, 120))
