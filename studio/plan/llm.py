@@ -8,7 +8,7 @@ state outright stands, whatever the model says.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.styles import load_styles
 from studio.plan.harmony import split_bar
@@ -68,7 +68,7 @@ def _merge(prompt: str, answer: Answer, options: PlanOptions, wishes: Wishes, en
     """Hand the answer to the rules as options where nothing else was said; then dress the sections with it."""
     tempo_said = options.bpm is not None or options.tempo is not None or wishes.tempo.bpm is not None
     key_said = options.key is not None or wishes.key.tonic is not None
-    told = {
+    told: dict[str, Any] = {
         "bpm": None if tempo_said else answer.bpm,
         "key": None if key_said else answer.key,
         "meter": None if options.meter or wishes.meter else answer.meter,
@@ -110,11 +110,11 @@ def _dress(song: Song, section: Section, wish: SectionAnswer, with_chords: bool)
 
 def _check_length(song: Song, wishes: Wishes) -> None:
     """Raise AnswerError when the words ask for a length and the model's form is far from it."""
-    asked, unit, lasting = wishes.length.seconds, "seconds", 0.0
-    if asked is not None:
-        timeline = Timeline(song)
-        lasting = timeline.tempo.seconds(timeline.end)
-    elif wishes.length.bars is not None:
-        asked, unit, lasting = wishes.length.bars, "bars", sum(section.bars for section in song.sections)
-    if asked is not None and abs(lasting - float(asked)) > _LENGTH_SLACK * float(asked):
-        raise AnswerError(f"the model's form lasts {lasting:.0f} {unit} where {float(asked):.0f} were asked for")
+    timeline = Timeline(song)
+    lasting = (
+        (wishes.length.seconds, timeline.tempo.seconds(timeline.end), "seconds"),
+        (wishes.length.bars, sum(section.bars for section in song.sections), "bars"),
+    )
+    for asked, found, unit in lasting:
+        if asked is not None and abs(found - float(asked)) > _LENGTH_SLACK * float(asked):
+            raise AnswerError(f"the model's form lasts {found:.0f} {unit} where {float(asked):.0f} were asked for")

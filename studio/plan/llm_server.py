@@ -102,14 +102,14 @@ def ask(server: Server, system: str, user: str) -> str:
             raw = _read(response, deadline, where)
     except urllib.error.HTTPError as error:
         with error:
-            raise ServerError(f"{where} answered {error.code} {str(error.reason)[:60]}") from error
+            raise ServerError(f"{where} answered {error.code} {_one_line(error.reason)}") from error
     except TimeoutError as error:
         raise ServerError(f"{where} did not answer within {server.timeout:g} seconds") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError):
             raise ServerError(f"{where} did not answer within {server.timeout:g} seconds") from error
-        raise ServerError(f"{where} cannot be reached: {str(reason)[:80] or type(reason).__name__}") from error
+        raise ServerError(f"{where} cannot be reached: {_one_line(reason)}") from error
     return _content(raw, where)
 
 
@@ -123,6 +123,12 @@ def _read(response: http.client.HTTPResponse, deadline: float, where: str) -> by
         if time.monotonic() > deadline:
             raise ServerError(f"{where} did not finish its answer in time")
     return bytes(raw)
+
+
+def _one_line(reason: object) -> str:
+    """A reason fit to be shown: part of it may be the server's own bytes."""
+    shown = "".join(letter for letter in str(reason) if letter.isprintable())
+    return " ".join(shown.split())[:80] or type(reason).__name__
 
 
 def _content(raw: bytes, where: str) -> str:
