@@ -270,8 +270,8 @@ _TAKE = record(Take, {
     "notes": optional(Kind(_write_notes, _read_notes)),
 })  # fmt: skip
 _CELL = record(Cell, {
-    "section": TEXT, "stem": TEXT, "chosen": optional(TEXT), "locked": FLAG, "curve": optional(checked(check_media_name)),
-    "takes": listed(_TAKE),
+    "section": TEXT, "stem": TEXT, "chosen": optional(TEXT), "locked": FLAG,
+    "curve": optional(checked(check_media_name)), "takes": listed(_TAKE),
 })  # fmt: skip
 _CLIP = record(Clip, {
     "section": TEXT, "stem": TEXT, "take": TEXT, "path": _PATH, "midi": optional(_PATH), "start_frame": _FRAMES,

@@ -20,7 +20,7 @@ from studio.project.errors import ProjectError, os_problem
 from studio.project.media import MediaReader
 from studio.project.names import check_media_name, inside
 from studio.project.pcm import Samples
-from studio.song import Song
+from studio.song import Song, Stem
 
 SONG = "song.json"
 MEDIA, CLIPS, STEMS, HISTORY = "media", "clips", "stems", "history"
@@ -46,6 +46,10 @@ class ProjectFolder:
         path = inside(self.root, relative)
         make_folders(path.parent)
         return path
+
+    def stem_path(self, song: Song, stem: Stem) -> Path:
+        """Where the sound of a whole stem lies. Raises ProjectError."""
+        return inside(self.root, stem_file(song, stem))
 
     def add_media(self, audio: Samples, rate: int) -> str:
         """Keep a take's sound, float32 of shape (channels, frames), and return its name. Raises ProjectError."""
@@ -107,6 +111,17 @@ def remove_tree(folder: Path) -> None:
         raise os_problem("remove", folder, error) from error
 
 
+def file_name(song: Song, stem: Stem) -> str:
+    """What a stem's files are called: its role, or its id where the song has several of that role."""
+    alone = sum(other.role == stem.role for other in song.stems) == 1
+    return stem.role if alone else stem.id
+
+
+def stem_file(song: Song, stem: Stem) -> str:
+    """The file of a whole stem, relative to the folder."""
+    return f"{STEMS}/{file_name(song, stem)}.wav"
+
+
 def clip_paths(song: Song) -> set[str]:
     """The files a song's clips are in, relative to the folder."""
     paths = {path for clip in song.clips for path in (clip.path, clip.midi) if path is not None}
@@ -115,7 +130,7 @@ def clip_paths(song: Song) -> set[str]:
 
 def derived_paths(song: Song) -> set[str]:
     """What Stemwright writes for a song besides song.json and media: all of it can be made again."""
-    stems = {f"{STEMS}/{stem.role}.wav" for stem in song.stems}
+    stems = {stem_file(song, stem) for stem in song.stems}
     return clip_paths(song) | stems | {MIX, MIDI}
 
 

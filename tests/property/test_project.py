@@ -74,12 +74,18 @@ def songs(draw: Any) -> Song:
     sections = tuple(
         Section(
             f"s{i}", draw(st.sampled_from(KINDS)), draw(st.integers(1, 16)), draw(st.none() | METER),
-            draw(st.none() | key), draw(st.floats(0, 1)), tuple(draw(st.lists(span, max_size=2))), draw(TEXT), draw(TEXT), draw(EXTRA),
+            draw(st.none() | key), draw(st.floats(0, 1)), tuple(draw(st.lists(span, max_size=2))),
+            draw(TEXT), draw(TEXT), draw(EXTRA),
         )
         for i in range(draw(st.integers(1, 3)))
     )  # fmt: skip
     mix = st.builds(
-        StemMix, st.floats(-60, 12), st.floats(-12, 0), st.floats(-1, 1), st.booleans(), st.booleans(), EXTRA
+        StemMix,
+        gain_db=st.floats(-60, 12),
+        pan=st.floats(-1, 1),
+        mute=st.booleans(),
+        solo=st.booleans(),
+        extra=EXTRA,
     )
     stems = tuple(
         Stem(f"i{i}", draw(st.sampled_from(ROLES)), draw(TEXT), draw(TEXT), draw(mix), draw(EXTRA)) for i in range(2)
@@ -93,7 +99,7 @@ def songs(draw: Any) -> Song:
         draw(TEXT), draw(TEXT), pickup, "cut", extra=draw(EXTRA),
     )  # fmt: skip
     cell = song.cell("s0", "i1")
-    return song.with_cell(type(cell)(cell.section, cell.stem, (take,), "t", True, draw(EXTRA)))
+    return song.with_cell(type(cell)(cell.section, cell.stem, (take,), "t", locked=True, extra=draw(EXTRA)))
 
 
 @given(songs())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_the_file_reads_well() -> None:
 
 RECORDS: list[list[str | int]] = [
     [],
-    ["sections", 0],
+    ["sections", 1],
     ["stems", 1],
     ["stems", 1, "mix"],
     ["cells", 0],
@@ -73,6 +73,19 @@ def test_unknown_fields_of_every_record_survive(path: list[str | int]) -> None:
     _at(data, path)["from_tomorrow"] = {"deep": [1, {"x": None}], "text": "ü"}
     again = encode_song(load_song(json.dumps(data).encode()))
     assert again == data
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: ".".join(map(str, path)) or "song")
+def test_every_field_of_every_record_is_written(path: list[str | int]) -> None:
+    song = full_song("0" * 32 + ".wav")
+    value: Any = song
+    for step in path:
+        value = value[step] if isinstance(step, int) else getattr(value, step)
+    # Every field of the sample has a value, so a field that is new in the song and not in the file is found here.
+    written = set(_at(encode_song(song), path)) | {"extra"}
+    known = {field.name for field in fields(value)}
+    assert written - known == (set() if path else {"schema", "version"})
+    assert known - written == set()
 
 
 def test_an_unknown_field_cannot_hide_a_known_one() -> None:
@@ -258,6 +271,12 @@ def test_a_missing_file_and_a_link_are_refused(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_is_no_damage() -> None:
     assert load_song(b"\xef\xbb\xbf" + dump_song(full_song())) == full_song()
+
+
+def test_a_song_too_large_to_be_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "LARGEST", 1000)
+    with pytest.raises(ProjectError, match="would take more than"):
+        dump_song(full_song())
 
 
 def _with_note(note: Note) -> Song:
