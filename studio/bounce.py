@@ -23,7 +23,7 @@ from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.tails import clip_from_take
 from studio.mix.truepeak import true_peak_dbtp
 from studio.project.chunks import Loudness, Marker
-from studio.project.folder import ProjectFolder
+from studio.project.folder import ProjectFolder, file_name, stem_file
 from studio.project.midi import MidiPart, parts_of, write_clip_midi, write_song_midi
 from studio.project.wav import ClipInfo, WavInfo, write_clip, write_wav
 from studio.song import Clip, Song, Span, Stem, Timeline
@@ -87,12 +87,6 @@ def _stem_mixer(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds, *, u
 def clip_folder(span: Span) -> str:
     """Where a section's clips lie, relative to the project."""
     return f"clips/{span.index + 1:02}-{span.section.kind}"
-
-
-def clip_name(song: Song, stem: Stem) -> str:
-    """The name of a stem's files: its role, or its id where the song has several of that role."""
-    alone = sum(other.role == stem.role for other in song.stems) == 1
-    return stem.role if alone else stem.id
 
 
 class Bounce:
@@ -165,7 +159,7 @@ class Bounce:
         song = PutClips(tuple(clips)).apply(self._song)
         self._mix(total)
         write_song_midi(self._folder.file("song.mid"), song, self._timeline, parts_of(song, self._timeline))
-        stems = {clip_name(song, stem): self._stem_path(stem) for stem in song.stems}
+        stems = {file_name(song, stem): stem_file(song, stem) for stem in song.stems}
         self._say(1.0, "writing the mix")
         return Mixdown(song, stems, "mix.wav", "song.mid")
 
@@ -185,14 +179,14 @@ class Bounce:
         levelled = sound * (self._curve.gains(first, sound.shape[1]) * np.float32(gain))
         made = clip_from_take(levelled, frames, song.tails, song.rate)
         audio = limit(made.audio, song.rate, CLIP_CEILING_DBTP)
-        name = f"{clip_folder(span)}/{clip_name(song, stem)}"
+        name = f"{clip_folder(span)}/{file_name(song, stem)}"
         write_clip(self._folder.file(f"{name}.wav"), audio, song.rate, self._clip_info(span, stem, first, frames))
         midi = None
         if take.notes is not None:
             midi = f"{name}.mid"
             write_clip_midi(
                 self._folder.file(midi),
-                MidiPart(f"{clip_name(song, stem)} {span.section.kind}", take.notes, take.layers),
+                MidiPart(f"{file_name(song, stem)} {span.section.kind}", take.notes, take.layers),
                 beats=span.beats,
                 meter=span.meter,
                 key=span.section.key or song.key,
@@ -209,7 +203,7 @@ class Bounce:
         tempo = self._timeline.tempo.window(span.start, span.end)
         bpm = tempo[0].bpm
         return ClipInfo(
-            title=f"{song.title} - {span.section.kind} - {clip_name(song, stem)}",
+            title=f"{song.title} - {span.section.kind} - {file_name(song, stem)}",
             song=song.title,
             style=song.style,
             comment=stem.prompt,
@@ -229,14 +223,11 @@ class Bounce:
             loops=song.tails == "wrap",
         )
 
-    def _stem_path(self, stem: Stem) -> str:
-        return f"stems/{clip_name(self._song, stem)}.wav"
-
     def _stem(self, stem: Stem, total: NDArray[np.int32], guard: threading.Lock) -> None:
         """Stream a stem to its file, adding it to `total` on the 24-bit grid."""
         song = self._song
         mixer = _stem_mixer(song, self._timeline, stem, self._sounds)
-        info = WavInfo(f"{song.title} - {clip_name(song, stem)}", song.title, song.style, stem.prompt, stem.role,
+        info = WavInfo(f"{song.title} - {file_name(song, stem)}", song.title, song.style, stem.prompt, stem.role,
                        markers=self._markers)  # fmt: skip
 
         def blocks() -> Iterator[Audio]:
@@ -249,14 +240,14 @@ class Bounce:
                 at += grid.shape[1]
                 yield grid / np.float32(STEPS)
 
-        path = self._folder.file(self._stem_path(stem))
+        path = self._folder.file(stem_file(self._song, stem))
         write_wav(path, blocks(), song.rate, channels=2, frames=self._frames, info=info)
 
     def _add_from_file(self, stem: Stem, total: NDArray[np.int32]) -> None:
         """Add a stem that did not change, as its file has it; a missing or foreign file is made anew."""
         import soundfile
 
-        path = self._folder.file(self._stem_path(stem))
+        path = self._folder.file(stem_file(self._song, stem))
         try:
             with soundfile.SoundFile(path) as file:
                 if (file.samplerate, file.frames, file.channels) == (self._song.rate, self._frames, 2):

@@ -56,7 +56,7 @@ def _is_expected(error: Exception) -> bool:
     from models.api import EngineError
     from models.styles import StyleError
     from studio.mix.errors import MixError
-    from studio.picture import PictureError
+    from studio.picture.arrangement import PictureError
     from studio.project.errors import ProjectError
     from studio.song import SongError
 
@@ -136,7 +136,7 @@ def _make(arguments: argparse.Namespace) -> int:
     check_target(arguments.out, arguments.force)
     plan = _planned(arguments)
     for choice in plan.choices:
-        print(f"  {choice.what}: {choice.value} ({choice.source})", file=sys.stderr)
+        print(f"  {choice}", file=sys.stderr)
     bar = Bar()
     try:
         made = session.make(plan.song, arguments.out, force=arguments.force, say=bar)
@@ -151,9 +151,9 @@ def _planned(arguments: argparse.Namespace) -> Plan:
 
     options = _plan_options(arguments)
     if arguments.llm:
-        from studio.plan.llm import LocalModel, plan_with_model
+        from studio.plan.llm import Server, plan_with_llm
 
-        return plan_with_model(arguments.prompt, options, LocalModel(arguments.llm, arguments.llm_model))
+        return plan_with_llm(arguments.prompt, Server(arguments.llm, arguments.llm_model), options, _encoder())
     return plan_song(arguments.prompt, options, _encoder())
 
 
@@ -281,9 +281,9 @@ def _styles(arguments: argparse.Namespace) -> int:
 
 
 def _picture(arguments: argparse.Namespace) -> int:
-    from studio.picture import draw_song
+    from studio.picture.song import draw_project
 
-    draw_song(arguments.dir, arguments.output)
+    draw_project(arguments.dir, arguments.output)
     return 0
 
 
