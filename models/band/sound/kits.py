@@ -76,8 +76,9 @@ def kits() -> dict[str, Kit]:
         return {name: _kit(name, row) for name, row in tomllib.load(file)["kit"].items()}
 
 
+@cache
 def kit_voice(name: str, rate: int) -> Voice:
-    """Return a kit as a voice; raise `VoiceError` for a name that is not in `assets/kits.toml`."""
+    """Return a kit as a voice, the same object each time; raise `VoiceError` for a name not in `kits.toml`."""
     if name not in kits():
         raise VoiceError(f"no drum kit named {name!r}; choose one of: {', '.join(kits())}")
     kit = kits()[name]
@@ -93,6 +94,7 @@ class KitVoice:
         self._kit = kit
         self._gain = 10.0 ** (kit.trim_db / 20.0)
         self._fonts: dict[str, FontVoice] = {}
+        self._tail = 0
 
     def keys(self) -> frozenset[int]:
         """Return the keys that sound."""
@@ -120,7 +122,9 @@ class KitVoice:
 
     def tail_frames(self) -> int:
         """Return the length, in frames, of the longest piece."""
-        return max(self._sound(key, 100)[0].shape[1] for key in self._kit.pieces)
+        if not self._tail:
+            self._tail = max(self._sound(key, 100)[0].shape[1] for key in self._kit.pieces)
+        return self._tail
 
     def _piece(self, key: int) -> Piece:
         if key not in self._kit.pieces:

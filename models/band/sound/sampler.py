@@ -237,6 +237,7 @@ def bundled_font() -> Font:
     return Font.open(Path(ASSETS / "general.sf3"))
 
 
+@cache
 def font_voice(program: str | tuple[int, int], rate: int) -> Voice:
     """Return a bundled preset as a voice, by its name in `assets/presets.toml` or by (bank, program)."""
     preset: Preset = find_preset(program)

@@ -38,6 +38,13 @@ def test_every_drum_sounds_on_its_frame(name: str) -> None:
         assert np.argmax(loud[300:] > 0.1 * loud.max()) <= 0.001 * RATE, f"key {key} is late"
 
 
+@pytest.mark.parametrize("name", [name for name in DRUM_KITS if kits()[name].pieces])
+def test_every_piece_of_every_kit_sounds(name: str) -> None:
+    voice = kit_voice(name, 44_100)
+    for key in kits()[name].pieces:
+        assert np.abs(voice.render([Hit(0, 2400, key, 100)], 30_000)).max() > 0.005, f"key {key}"
+
+
 def test_every_effect_sounds() -> None:
     voice = kit_voice("fx", RATE)
     for key, piece in kits()["fx"].pieces.items():
@@ -107,7 +114,7 @@ def test_tune_pan_length_and_lowpass_do_what_they_say() -> None:
 
 
 def test_tails_cover_what_rings() -> None:
-    for name in ("standard", "electro", "fx"):
+    for name in ("standard", "electro", "808", "fx"):
         voice = kit_voice(name, RATE)
         tail = voice.tail_frames()
         keys = kits()[name].pieces or {49: Piece()}
