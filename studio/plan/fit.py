@@ -29,10 +29,14 @@ def fit(parts: Sequence[Part], target: Fraction, meter: Meter, free: bool, kept:
     A section that is `fixed` keeps its bars. Where the form cannot reach the target, the nearest is returned.
     """
     bar = meter.bar_beats
-    return min(
-        (_bend(candidate, target, bar) for candidate in _candidates(tuple(parts), target, bar, free, kept)),
-        key=lambda found: (_cost(found, target, bar) + 0.5 * abs(len(found) - len(parts)), len(found)),
-    )
+    best, lowest = tuple(parts), math.inf
+    for candidate in dict.fromkeys(_candidates(tuple(parts), target, bar, free, kept)):
+        bent = _bend(candidate, target, bar)
+        shape = _Shape(bent, target, bar)
+        cost = shape.cost(tuple(part.bars for part in bent)) + 0.5 * abs(len(bent) - len(parts))
+        if cost < lowest:
+            best, lowest = bent, cost
+    return best
 
 
 def fit_exactly(parts: Sequence[Part], bars: int) -> tuple[Part, ...]:
@@ -97,66 +101,79 @@ def _shorter(parts: tuple[Part, ...], kept: frozenset[str]) -> Iterable[tuple[Pa
 
 def _bend(parts: tuple[Part, ...], target: Fraction, bar: Fraction) -> tuple[Part, ...]:
     """Change bar numbers, a whole kind or one section at a time, while that brings the cost down."""
-    starts = [parts, *(_scaled(parts, factor) for factor in (Fraction(1, 4), Fraction(1, 2), Fraction(2), Fraction(4)))]
-    found = [_descend(start, target, bar) for start in starts]
-    return min(found, key=lambda bent: _cost_from(bent, parts, target, bar))
+    shape = _Shape(parts, target, bar)
+    home = tuple(part.bars for part in parts)
+    found = [shape.descend(shape.scaled(factor)) for factor in (1.0, 0.25, 0.5, 2.0, 4.0)]
+    bent = min(found, key=lambda bars: shape.cost(bars) + 0.5 * _change(bars, home))
+    return tuple(replace(part, bars=bars) for part, bars in zip(parts, bent, strict=True))
 
 
-def _scaled(parts: tuple[Part, ...], factor: Fraction) -> tuple[Part, ...]:
-    return tuple(
-        part if part.fixed else replace(part, bars=min(_LONGEST_FITTED, max(2, int(part.bars * factor))))
-        for part in parts
-    )
+def _change(bars: tuple[int, ...], home: tuple[int, ...]) -> float:
+    return sum(abs(math.log2(new / old)) for new, old in zip(bars, home, strict=True))
 
 
-def _descend(parts: tuple[Part, ...], target: Fraction, bar: Fraction) -> tuple[Part, ...]:
-    cost = _cost(parts, target, bar)
-    for _ in range(200):
-        better = min(_neighbours(parts), key=lambda near: _cost(near, target, bar), default=parts)
-        lower = _cost(better, target, bar)
-        if lower >= cost:
-            break
-        parts, cost = better, lower
-    return parts
+class _Shape:
+    """A form whose bar numbers are still open: what each choice of them costs, and which lie next to it.
+
+    Bars of n/2, n/4, n/8 and n/16 are binary fractions of a beat, so that floats count them exactly, and fast.
+    """
+
+    def __init__(self, parts: tuple[Part, ...], target: Fraction, bar: Fraction) -> None:
+        self._parts = parts
+        self._bar, self._target = float(bar), float(target)
+        self._weights = [float(part.meter.bar_beats) if part.meter else self._bar for part in parts]
+        self._free = [not part.fixed for part in parts]
+        self._places: dict[str, list[int]] = {}
+        for index, part in enumerate(parts):
+            self._places.setdefault(part.kind, []).append(index)
+
+    def scaled(self, factor: float) -> tuple[int, ...]:
+        return tuple(
+            min(_LONGEST_FITTED, max(2, int(part.bars * factor))) if free and factor != 1 else part.bars
+            for part, free in zip(self._parts, self._free, strict=True)
+        )
+
+    def descend(self, bars: tuple[int, ...]) -> tuple[int, ...]:
+        cost = self.cost(bars)
+        for _ in range(200):
+            better = min(self._neighbours(bars), key=self.cost, default=bars)
+            lower = self.cost(better)
+            if lower >= cost:
+                break
+            bars, cost = better, lower
+        return bars
+
+    def cost(self, bars: tuple[int, ...]) -> float:
+        if sum(bars) > MOST_SONG_BARS:
+            return math.inf
+        beats = sum(count * weight for count, weight in zip(bars, self._weights, strict=True))
+        off = abs(beats - self._target) / self._bar
+        odd = sum(
+            _ODDITY.get(count, 3.0) + _disproportion(part.kind, count)
+            for part, count, free in zip(self._parts, bars, self._free, strict=True)
+            if free
+        )
+        uneven = sum(len({bars[index] for index in places}) - 1 for places in self._places.values())
+        return 0.7 * off + (100 * (off - TOLERANCE) if off > TOLERANCE else 0) + odd + 2.0 * uneven
+
+    def _neighbours(self, bars: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
+        alone = len(bars) == 1
+        least = 1 if alone else 2
+        for places in self._places.values():
+            open_places = [index for index in places if self._free[index]]
+            if not open_places:
+                continue
+            for chosen in dict.fromkeys((tuple(open_places), (open_places[-1],))):
+                for step in (-8, -4, -2, 2, 4, 8, *((-1, 1) if alone else ())):
+                    changed = list(bars)
+                    for index in chosen:
+                        changed[index] += step
+                    if all(least <= changed[index] <= _LONGEST_FITTED for index in chosen):
+                        yield tuple(changed)
 
 
-def _neighbours(parts: tuple[Part, ...]) -> Iterable[tuple[Part, ...]]:
-    kinds = dict.fromkeys(part.kind for part in parts if not part.fixed)
-    alone = len(parts) == 1
-    for step in (-8, -4, -2, 2, 4, 8, *((-1, 1) if alone else ())):
-        for kind in kinds:
-            places = [index for index, part in enumerate(parts) if part.kind == kind and not part.fixed]
-            for chosen in dict.fromkeys((tuple(places), (places[-1],))):
-                changed = list(parts)
-                for index in chosen:
-                    changed[index] = replace(parts[index], bars=parts[index].bars + step)
-                least = 1 if alone else 2
-                if all(least <= changed[index].bars <= _LONGEST_FITTED for index in chosen):
-                    yield tuple(changed)
-
-
-def _cost(parts: tuple[Part, ...], target: Fraction, bar: Fraction) -> float:
-    # Bars of n/2, n/4, n/8 and n/16 are binary fractions of a beat: floats count them exactly, and fast.
-    whole = float(bar)
-    beats = sum(part.bars * (float(part.meter.bar_beats) if part.meter else whole) for part in parts)
-    off = abs(beats - float(target)) / whole
-    if sum(part.bars for part in parts) > MOST_SONG_BARS:
-        return math.inf
-    odd = sum(_ODDITY.get(part.bars, 3.0) + _ill_proportioned(part) for part in parts if not part.fixed)
-    lengths: dict[str, set[int]] = {}
-    for part in parts:
-        lengths.setdefault(part.kind, set()).add(part.bars)
-    uneven = sum(len(found) - 1 for found in lengths.values())
-    return 2 * off + (100 * (off - TOLERANCE) if off > TOLERANCE else 0) + odd + 2.0 * uneven
-
-
-def _ill_proportioned(part: Part) -> float:
+def _disproportion(kind: str, bars: int) -> float:
     """A verse or chorus of less than 8 bars is short; what opens, links and ends is no longer than that."""
-    if part.kind in ("verse", "chorus"):
-        return 2.0 if part.bars < 8 else 0.0
-    return 1.0 if part.bars > 8 and part.kind != "bridge" else 0.0
-
-
-def _cost_from(parts: tuple[Part, ...], home: tuple[Part, ...], target: Fraction, bar: Fraction) -> float:
-    changed = sum(abs(math.log2(part.bars / before.bars)) for part, before in zip(parts, home, strict=True))
-    return _cost(parts, target, bar) + 0.5 * changed
+    if kind in ("verse", "chorus"):
+        return 2.0 if bars < 8 else 0.0
+    return 1.0 if bars > 8 and kind != "bridge" else 0.0

@@ -14,7 +14,7 @@ from functools import cache
 from studio.song import Chord, Key, SongError
 from studio.song.key import IONIAN
 
-_NUMERAL = re.compile(r"([b#]?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)([^/]*)(?:/([b#]?)([1-7]))?")
+_NUMERAL = re.compile(r"([b#]?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?![IVXivx])([^/]*)(?:/([b#]?)([1-7]))?")
 _DEGREES = {"I": 0, "II": 1, "III": 2, "IV": 3, "V": 4, "VI": 5, "VII": 6}
 _MAJOR = {"": "", "°": "dim", "+": "aug", "°7": "dim7"}
 _MINOR = {"": "m", "°": "dim", "+": "aug", "°7": "dim7", "6": "m6", "7": "m7", "9": "m9", "11": "m11", "13": "m13",

@@ -85,7 +85,7 @@ def parse_sections(text: str) -> tuple[SectionSpec, ...]:
         raise SongError(f"sections of {len(text)} characters: use at most {LONGEST_SECTIONS_TEXT}")
     specs = []
     for word in text.split():
-        match = re.fullmatch(r"([^:@\s]+):(-?\d{1,9})(?:@(\S+))?", word)
+        match = re.fullmatch(r"([^:@\s]+):(-?[0-9]{1,9})(?:@(\S+))?", word)
         if not match:
             raise SongError(f"section {word[:40]!r}: write kind:bars or kind:bars@meter, such as verse:8@7/8")
         specs.append(SectionSpec(match[1], int(match[2]), Meter.parse(match[3]) if match[3] else None))

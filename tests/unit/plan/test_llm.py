@@ -93,7 +93,13 @@ def test_a_sound_answer_becomes_the_plan() -> None:
     assert verse == ["Em", "C", "G", "Am7", "B7"] * 2
     assert song.sections[0].chords[-1].end == Timeline(song).spans[0].beats
     assert song.stem("bass").prompt == "picked bass with a plectrum"
-    assert {choice.what for choice in plan.choices if choice.source == "llm"} >= {"tempo", "key", "meter", "style", "form"}
+    assert {choice.what for choice in plan.choices if choice.source == "llm"} >= {
+        "tempo",
+        "key",
+        "meter",
+        "style",
+        "form",
+    }
     assert asked[0]["model"] == "tiny"
     assert asked[0]["messages"][1]["content"] == "a song for my mother"
 
@@ -108,7 +114,9 @@ def test_what_words_and_options_state_stands() -> None:
     assert "B7" not in [str(span.chord) for span in song.sections[0].chords]
 
 
-@pytest.mark.parametrize("wrap", ["Sure! Here is your plan:\n```json\n{}\n```\nEnjoy {{this}}!", "<think>{{a: 1}} hm</think>{}", " {}"])
+@pytest.mark.parametrize(
+    "wrap", ["Sure! Here is your plan:\n```json\n{}\n```\nEnjoy {{this}}!", "<think>{{a: 1}} hm</think>{}", " {}"]
+)
 def test_talk_around_the_object_is_passed_over(wrap: str) -> None:
     with server(says(wrap.replace("{}", json.dumps(GOOD), 1).replace("{{", "{").replace("}}", "}"))) as (where, _):
         assert first_choice(plan_with_llm("a song", where)).startswith("planned by: the language model")
@@ -224,7 +232,12 @@ def test_a_server_that_may_not_be_asked_is_refused(url: str) -> None:
 
 
 def test_servers_that_may_be_asked() -> None:
-    for url in ("http://localhost:11434/v1", "http://192.168.1.5:8080", "http://[::1]:1234/v1", "https://models.example.com"):
+    for url in (
+        "http://localhost:11434/v1",
+        "http://192.168.1.5:8080",
+        "http://[::1]:1234/v1",
+        "https://models.example.com",
+    ):
         assert Server(url, "tiny").base_url == url
     assert Server("http://box.example.com", "tiny", named_hosts=("box.example.com",))
     assert is_near("10.0.0.1")

@@ -193,10 +193,16 @@ LENGTHS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("two verses, no intro, double chorus at the end", {"counts": "chorus -1 intro 0 verse 2", "double": True}),
-    ("intro verse chorus verse chorus bridge chorus outro", {"form": "intro verse chorus verse chorus bridge chorus outro"}),
+    (
+        "intro verse chorus verse chorus bridge chorus outro",
+        {"form": "intro verse chorus verse chorus bridge chorus outro"},
+    ),
     ("intro > verse 1 > chorus > verse 2 > chorus", {"form": "intro verse chorus verse chorus"}),
     ("verse, chorus, verse and then a chorus", {"form": "verse chorus verse chorus"}),
-    ("intro:4 verse:8@7/8 chorus:8", {"form": "intro verse chorus", "kindbars": "chorus 8 intro 4 verse 8", "kindmeter": "verse 7/8"}),
+    (
+        "intro:4 verse:8@7/8 chorus:8",
+        {"form": "intro verse chorus", "kindbars": "chorus 8 intro 4 verse 8", "kindmeter": "verse 7/8"},
+    ),
     ("verse of 16 bars", {"kindbars": "verse 16", "counts": "verse -1", "bars": None}),
     ("8-bar intro", {"kindbars": "intro 8", "bars": None}),
     ("8 bars of intro", {"kindbars": "intro 8", "bars": None}),
