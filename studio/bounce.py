@@ -34,6 +34,7 @@ DEFAULT_BALANCE = {"drums": -4.0, "bass": -6.0, "harmony": -9.0, "lead": -9.0, "
 """LU. How loud the roles stand where the song has no style."""
 STEPS = 1 << 23
 
+CLOSING_S = 0.25
 GIVING_WAY_DB = (-1.2, -1.4, -1.7, -2.1, -2.6)
 """Ceilings of samples that `Bounce.giving_way` tries until the peaks between the samples are low enough too."""
 
@@ -90,10 +91,17 @@ def clip_folder(span: Span) -> str:
 
 
 class Bounce:
-    """Writes a song's files into a folder. The song's stems must have their gains; `curve` is the one they share."""
+    """Writes a song's files into a folder. The song's stems must have their gains; `curve` is the one they share.
 
-    def __init__(self, folder: ProjectFolder, song: Song, sounds: Sounds, curve: Curve, say: Say = silent) -> None:
+    Stems that did not change are read from `existing`, where that is another folder.
+    """
+
+    def __init__(
+        self, folder: ProjectFolder, song: Song, sounds: Sounds, curve: Curve, say: Say = silent,
+        existing: ProjectFolder | None = None,
+    ) -> None:  # fmt: skip
         self._folder, self._song, self._sounds, self._say = folder, song, sounds, say
+        self._existing = existing or folder
         self._curve = curve
         self._timeline = Timeline(song)
         self._frames = self._timeline.total_frames(song.rate)
@@ -233,7 +241,8 @@ class Bounce:
         def blocks() -> Iterator[Audio]:
             at = 0
             for block in mixer.blocks(self._frames):
-                grid = np.rint(block * (self._curve.gains(at, block.shape[1]) * np.float32(STEPS)))
+                gains = self._curve.gains(at, block.shape[1]) * self._closing(at, block.shape[1])
+                grid = np.rint(block * (gains * np.float32(STEPS)))
                 np.clip(grid, -STEPS, STEPS - 1, out=grid)
                 with guard:
                     total[:, at : at + grid.shape[1]] += grid.astype(np.int32)
@@ -243,11 +252,17 @@ class Bounce:
         path = self._folder.file(stem_file(self._song, stem))
         write_wav(path, blocks(), song.rate, channels=2, frames=self._frames, info=info)
 
+    def _closing(self, start: int, frames: int) -> NDArray[np.float32]:
+        """The gain with which the song's last moment goes to zero: whatever still rings there is faded, not cut."""
+        length = min(round(CLOSING_S * self._song.rate), self._frames)
+        left = self._frames - 1 - np.arange(start, start + frames)
+        return np.sin(np.pi / 2 * np.clip(left / max(length - 1, 1), 0, 1)).astype(np.float32)
+
     def _add_from_file(self, stem: Stem, total: NDArray[np.int32]) -> None:
         """Add a stem that did not change, as its file has it; a missing or foreign file is made anew."""
         import soundfile
 
-        path = self._folder.file(stem_file(self._song, stem))
+        path = self._existing.stem_path(self._song, stem)
         try:
             with soundfile.SoundFile(path) as file:
                 if (file.samplerate, file.frames, file.channels) == (self._song.rate, self._frames, 2):

@@ -80,14 +80,16 @@ def regenerate(
         job = CellJob(*place, cell_seed(song, *place, number) if seed is None else seed)
         say(0.0, f"playing {stem.role}")
         ((_, result),) = make_cells(song, [job], cancel)
-        song = AddTake(*place, _take(f"t{number + 1}", result, project)).apply(song)
         say(0.6, "writing")
-        curve = _stored_curve(song, project)
-        own = Bounce(project, song, StoredSounds(song, project), curve).giving_way(*place)
-        if own is not None:
-            song = SetCurve(*place, _store_curve(own, song.rate, project)).apply(song)
-        mixdown = Bounce(project, song, StoredSounds(song, project), curve, _part(say, 0.7, 1.0)).cell(*place)
-        project.save(mixdown.song)
+        with project.change() as folder:
+            song = AddTake(*place, _take(f"t{number + 1}", result, folder)).apply(song)
+            curve = _stored_curve(song, folder)
+            own = Bounce(folder, song, StoredSounds(song, folder), curve, existing=project).giving_way(*place)
+            if own is not None:
+                song = SetCurve(*place, _store_curve(own, song.rate, folder)).apply(song)
+            sounds = StoredSounds(song, folder)
+            mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.7, 1.0), existing=project).cell(*place)
+            folder.save(mixdown.song)
         return Made(mixdown.song, path, mixdown)
 
 
