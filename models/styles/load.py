@@ -122,7 +122,7 @@ def _form(table: Table) -> str:
     form = table.text("form")
     for word in form.split():
         kind, _, bars = word.partition(":")
-        if kind not in s.KINDS or not bars.isdigit() or not 1 <= int(bars) <= 64:
+        if kind not in s.KINDS or not (bars.isascii() and bars.isdigit()) or not 1 <= int(bars) <= 64:
             raise table.fail(
                 "form", f"{word!r}: write kind:bars, such as chorus:8, with a kind of {', '.join(s.KINDS)}"
             )
@@ -204,13 +204,14 @@ def _drums(table: Table) -> s.Drums:
     grooves: list[s.Groove] = []
     for entry in table.tables("grooves", least=1):
         steps = _steps(entry)
-        enters = entry.table("enters", {})
+        enters, leaves = entry.table("enters", {}), entry.table("leaves", {})
         grooves.append(
             s.Groove(
                 name=entry.text("name", longest=40),
                 steps=steps,
                 lines=_drum_lines(entry, "lines", steps),
                 enters={name: enters.number(name, 0, 1) for name in enters.names()},
+                leaves={name: leaves.number(name, 0, 1) for name in leaves.names()},
                 vary=_drum_lines(entry, "vary", steps, {}),
                 kinds=entry.texts("kinds", (), choices=s.KINDS),
                 meter=_meter(entry, entry.text("meter", "4/4")),
@@ -236,7 +237,7 @@ def _bass(table: Table) -> s.Bass:
     for entry in table.tables("lines", least=1):
         steps = _steps(entry)
         text = entry.text("pattern")
-        pattern = text if text == "kick" else _pattern(entry, "pattern", text, "Rr345678aw-.", steps)
+        pattern = text if text == "kick" else _pattern(entry, "pattern", text, "Rr345678awn-.", steps)
         low, high = entry.numbers("energy", 2, 0, 1, (0.0, 1.0))
         lines.append(s.BassLine(pattern, steps, entry.texts("kinds", (), choices=s.KINDS), (low, high)))
         entry.done()
@@ -270,6 +271,7 @@ def _harmony(table: Table) -> s.HarmonyPart:
                 enters=entry.number("enters", 0, 1, 0.0),
                 octave=entry.integer("octave", -2, 2, 0),
                 velocity=entry.integer("velocity", 20, 120, 84),
+                voicing=entry.text("voicing", "", choices=("", *VOICINGS)),
                 strum_ms=entry.number("strum_ms", 0, 60, 0.0),
             )
         )

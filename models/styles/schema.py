@@ -37,7 +37,8 @@ class Groove:
     """One groove family's bar(s): what each drum plays, and from which energy of the section on it plays.
 
     Characters: `X` accent, `x` plain, `o` soft, `g` ghost, `?` a ghost that plays half of the time, `.` rest.
-    `vary` replaces lines in the last bar of every four. `kinds` limits it to those kinds of section.
+    A line also falls silent above its energy in `leaves` (a hat that makes way for the ride). `vary` replaces lines in
+    the last bar of every four. `kinds` limits the groove to those kinds of section, where it is then preferred.
     `meter` is the meter it is written for ("3/4" with three beats of steps); such a groove is preferred there.
     """
 
@@ -45,6 +46,7 @@ class Groove:
     steps: int
     lines: Mapping[str, str]
     enters: Mapping[str, float] = field(default_factory=dict)
+    leaves: Mapping[str, float] = field(default_factory=dict)
     vary: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = ()
     meter: str = "4/4"
@@ -73,7 +75,8 @@ class Drums:
 @dataclass(frozen=True)
 class BassLine:
     """`R` root, `r` soft root, `3` `5` `6` `7` `8` degrees above it, `4` the fifth below, `a` approach to the next
-    root, `w` walking step, `-` hold, `.` rest. The pattern "kick" plays the root wherever the kick plays."""
+    root, `n` that root itself, `w` walking step, `-` hold, `.` rest. The pattern "kick" plays the root wherever the
+    kick plays. A line with `kinds` is for those kinds of section, where it is then preferred."""
 
     pattern: str
     steps: int = 4
@@ -95,7 +98,8 @@ class Bass:
 @dataclass(frozen=True)
 class Layer:
     """One instrument of the harmony stem. `X` `x` `o` all voices, digits one voice from the bottom (1 is lowest),
-    `t` all but the lowest, `b` the lowest two, `-` hold, `.` rest. A pattern of one `x` and holds is a pad."""
+    `t` all but the lowest, `b` the lowest two, `-` hold, `.` rest. A pattern of one `x` and holds is a pad.
+    `voicing` is the part's where it is empty."""
 
     instruments: tuple[str, ...]
     patterns: tuple[str, ...]
@@ -104,6 +108,7 @@ class Layer:
     enters: float = 0.0
     octave: int = 0
     velocity: int = 84
+    voicing: str = ""
     strum_ms: float = 0.0
 
 

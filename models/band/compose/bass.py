@@ -157,6 +157,8 @@ def _pitch(
     if stroke.mark in "3567":
         wanted = degree(chord, int(stroke.mark), request.scale)
         return nearest(wanted, root + {"3": 4, "5": 7, "6": 9, "7": 10}[stroke.mark], low, high)
+    if stroke.mark == "n":
+        return _target(stroke, request, centre, low, high, root)
     target = _target(stroke, request, centre, low, high, root)
     if stroke.mark == "a":
         return _approach(target, root, chord, request, low, high, random)

@@ -23,7 +23,9 @@ KEYS = {
 KICKS = (35, 36)
 HATS = (KEYS["hat"], KEYS["pedal"], KEYS["open"])
 VELOCITY = {"X": 114, "x": 96, "o": 72, "g": 42, "?": 42}
-FEET = ("kick", "pedal")
+GO_ON = ("kick", "pedal", "tamb", "cowbell", "shaker", "conga_hi", "conga_lo", "bongo_hi", "bongo_lo", "claves", "block",
+         "triangle")  # fmt: skip
+"""The drummer's feet and the percussion players, who go on under a fill that does not write them."""
 
 
 def groove_of(request: StemRequest, style: Style) -> Groove:
@@ -65,17 +67,21 @@ def _bar(bar: Bar, groove: Groove, request: StemRequest, random: Random) -> list
     energy = request.place.energy
     answer = bar.index % 4 == 3
     hits: list[Draft] = []
-    playing = [name for name in groove.lines if groove.enters.get(name, 0.0) <= energy]
+    playing = [name for name in groove.lines if _plays(name, groove, energy)]
     for name in playing or [_quietest(groove)]:
         pattern = groove.vary.get(name, groove.lines[name]) if answer else groove.lines[name]
         hits += _line(name, fit(pattern, groove.steps, request.felt, bar.index), bar.start, groove, energy, random)
     for name in groove.vary:
-        if answer and name not in groove.lines and groove.enters.get(name, 0.0) <= energy:
+        if answer and name not in groove.lines and _plays(name, groove, energy):
             steps = fit(groove.vary[name], groove.steps, request.felt, bar.index)
             hits += _line(name, steps, bar.start, groove, energy, random)
     if answer:
         hits += _spice(bar, playing, request, groove, random)
     return hits
+
+
+def _plays(name: str, groove: Groove, energy: float) -> bool:
+    return groove.enters.get(name, 0.0) <= energy <= groove.leaves.get(name, 1.0)
 
 
 def _quietest(groove: Groove) -> str:
@@ -118,14 +124,14 @@ def _spice(bar: Bar, playing: list[str], request: StemRequest, groove: Groove, r
 
 
 def _with_fill(hits: list[Draft], bar: Bar, style: Style, request: StemRequest, random: Random) -> list[Draft]:
-    """The bar with a fill over its last beats; the feet go on under it unless the fill writes them."""
+    """The bar with a fill over its last beats."""
     fill = _choose_fill(bar, style, request, random)
     if fill is None:
         return hits
     beats = _fill_beats(fill, request.felt)
     start = bar.start + bar.beats - sum(beats, Fraction(0))
-    feet = {KEYS[name] for name in FEET if name not in fill.lines}
-    kept = [hit for hit in hits if hit.start < start or hit.pitch in feet]
+    going_on = {KEYS[name] for name in GO_ON if name not in fill.lines}
+    kept = [hit for hit in hits if hit.start < start or hit.pitch in going_on]
     for name, pattern in fill.lines.items():
         steps = fit(pattern, fill.steps, beats)
         kept += [

@@ -35,14 +35,14 @@ def pattern_of(layer: Layer, index: int, request: StemRequest, style: Style) -> 
     return stream("comping", request.song_seed, style.name, index, family).choice(layer.patterns)
 
 
-def voicings(request: StemRequest, style: Style) -> dict[Fraction, Voicing]:
-    """Each chord's layout by the beat it starts on, led from the one before it."""
+def voicings(request: StemRequest, style: Style, kind: str = "") -> dict[Fraction, Voicing]:
+    """Each chord's layout by the beat it starts on, led from the one before it; `kind` is the part's where empty."""
     part = style.harmony
     result: dict[Fraction, Voicing] = {}
     previous: Voicing | None = None
     chords: list[Harmony] = list(request.chords) or [chord_at(request, Fraction(0))]
     for chord in chords:
-        previous = lead(previous, chord, part.voicing, part.voices, part.low, part.high)
+        previous = lead(previous, chord, kind or part.voicing, part.voices, part.low, part.high)
         result[chord.start] = previous
     return result
 
@@ -50,10 +50,10 @@ def voicings(request: StemRequest, style: Style) -> dict[Fraction, Voicing]:
 def compose(request: StemRequest, style: Style) -> tuple[Note, ...]:
     """The harmony part of a cell; `layer` counts the style's instruments."""
     random = stream("harmony", request.seed, request.song_seed, style.name, request.place.index)
-    shapes = voicings(request, style)
     drafts: list[Draft] = []
     for index in active_layers(request, style):
         layer = style.harmony.layers[index]
+        shapes = voicings(request, style, layer.voicing)
         drafts += _layer(layer, index, shapes, request, style, random)
     return finish(_apart(drafts, style.harmony.low, style.harmony.high), request, style, random)
 
