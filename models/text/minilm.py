@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,9 @@ LAYERS, HEADS, WIDTH = 6, 12, 384
 MOST_TOKENS = 256
 """The length that the model was trained for."""
 _HEAD = WIDTH // HEADS
+_MOST_TOGETHER = 64
+_MOST_KNOWN = 4096
+"""Texts whose vectors are kept: the same style examples are asked for again and again."""
 _EPSILON = np.float32(1e-12)
 
 Floats = NDArray[np.float32]
@@ -45,13 +47,26 @@ class MiniLM:
             self._check(len(vocabulary))
         except (TensorFileError, OSError, UnicodeDecodeError, KeyError) as error:
             raise EngineError(f"the sentence model cannot be read ({error}); install its package again") from error
-        self._known = lru_cache(maxsize=4096)(self._encode_one)
+        self._known: dict[str, Floats] = {}
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Unit vectors, shape (texts, 384). What is beyond 256 tokens of a text is not read."""
         if not texts:
             return np.zeros((0, WIDTH), np.float32)
-        return np.stack([self._known(text) for text in texts])
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        by_length: dict[int, list[tuple[str, list[int]]]] = {}
+        for text in dict.fromkeys(texts):
+            if text not in self._known:
+                ids = self.token_ids(text)
+                by_length.setdefault(len(ids), []).append((text, ids))
+        # Texts of one length go through together: many times faster, and without padding nothing needs masking.
+        for group in by_length.values():
+            for start in range(0, len(group), _MOST_TOGETHER):
+                some = group[start : start + _MOST_TOGETHER]
+                vectors = self._forward([ids for _, ids in some])
+                self._known.update(zip((text for text, _ in some), vectors, strict=True))
+        return np.stack([self._known[text] for text in texts])
 
     def token_ids(self, text: str) -> list[int]:
         """The token numbers that the model sees."""
@@ -68,35 +83,37 @@ class MiniLM:
             if self._weights[name].shape != shape:
                 raise TensorFileError(f"{name} has the shape {self._weights[name].shape}, not {shape}")
 
-    def _encode_one(self, text: str) -> Floats:
-        ids = self.token_ids(text)
+    def _forward(self, ids: list[list[int]]) -> Floats:
+        """Token numbers of texts of one length to unit vectors, shape (texts, WIDTH)."""
         weights = self._weights
-        x = weights["embeddings.word_embeddings.weight"][ids]
-        x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
+        x = weights["embeddings.word_embeddings.weight"][np.asarray(ids)]
+        x = x + weights["embeddings.position_embeddings.weight"][: x.shape[1]]
         x = self._normed(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
         for number in range(LAYERS):
             x = self._layer(x, f"encoder.layer.{number}.")
-        mean = x.mean(axis=0)
-        vector: Floats = (mean / np.linalg.norm(mean)).astype(np.float32)
-        return vector
+        mean = x.mean(axis=1)
+        vectors: Floats = (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
+        return vectors
 
     def _layer(self, x: Floats, layer: str) -> Floats:
-        """One encoder layer; x has the shape (tokens, WIDTH)."""
-        tokens = len(x)
+        """One encoder layer; x has the shape (texts, tokens, WIDTH)."""
+        texts, tokens, _ = x.shape
         query, key, value = (
-            self._linear(x, f"{layer}attention.self.{name}").reshape(tokens, HEADS, _HEAD).transpose(1, 0, 2)
+            self._linear(x, f"{layer}attention.self.{name}").reshape(texts, tokens, HEADS, _HEAD).swapaxes(1, 2)
             for name in ("query", "key", "value")
         )
-        scores = query @ key.transpose(0, 2, 1) / np.float32(math.sqrt(_HEAD))
+        scores = query @ key.swapaxes(2, 3) / np.float32(math.sqrt(_HEAD))
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         scores /= scores.sum(axis=-1, keepdims=True)
-        seen = (scores @ value).transpose(1, 0, 2).reshape(tokens, WIDTH)
+        seen = (scores @ value).swapaxes(1, 2).reshape(texts, tokens, WIDTH)
         x = self._normed(x + self._linear(seen, f"{layer}attention.output.dense"), f"{layer}attention.output.LayerNorm")
         wide = _gelu(self._linear(x, f"{layer}intermediate.dense"))
         return self._normed(x + self._linear(wide, f"{layer}output.dense"), f"{layer}output.LayerNorm")
 
     def _linear(self, x: Floats, name: str) -> Floats:
-        result: Floats = x @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+        # One product of two matrices: numpy would multiply a stack of texts one by one.
+        flat = x.reshape(-1, x.shape[-1]) @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+        result: Floats = flat.reshape(*x.shape[:-1], -1)
         return result
 
     def _normed(self, x: Floats, name: str) -> Floats:

@@ -55,17 +55,17 @@ def _header(raw: bytes, file: str) -> dict[str, Any]:
 
 
 def _tensor(name: str, entry: dict[str, Any], data: NDArray[np.uint8], file: str) -> NDArray[np.float32]:
-    dtype, shape, offsets = _DTYPES[entry["dtype"]], entry.get("shape"), entry.get("data_offsets")
-    sound = (
-        isinstance(shape, list)
-        and all(isinstance(extent, int) and extent >= 0 for extent in shape)
-        and isinstance(offsets, list)
-        and len(offsets) == 2
-        and all(isinstance(offset, int) for offset in offsets)
-    )
-    if not sound:
+    dtype, shape, offsets = _DTYPES[entry["dtype"]], _numbers(entry.get("shape")), _numbers(entry.get("data_offsets"))
+    if shape is None or offsets is None or len(offsets) != 2:
         raise TensorFileError(f"{file}: tensor {name[:60]!r} has no sound shape and byte range")
     begin, end = offsets
     if not 0 <= begin <= end <= data.size or end - begin != math.prod(shape) * dtype.itemsize:
         raise TensorFileError(f"{file}: tensor {name[:60]!r} does not fit the file")
     return np.frombuffer(data[begin:end].tobytes(), dtype).reshape(shape).astype(np.float32)
+
+
+def _numbers(value: object) -> list[int] | None:
+    """The value, if it is a list of whole numbers from 0."""
+    if isinstance(value, list) and all(type(number) is int and number >= 0 for number in value):
+        return value
+    return None

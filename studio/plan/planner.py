@@ -203,7 +203,7 @@ def _fit_seconds(
     free: bool,
     kept: frozenset[str],
 ) -> tuple[tuple[Part, ...], Fraction]:
-    """Fit to a time. With a tempo that changes, beats depend on the form and the form on beats: a few rounds settle it."""
+    """Fit to a time. Where the tempo changes, beats depend on the form and the form on beats: a few rounds settle."""
     target = seconds * Fraction(tempo[0].bpm) / 60
     best, best_off = parts, math.inf
     for _ in range(5):
@@ -258,8 +258,15 @@ def _sections(
     notes.append(Choice("chords", _chord_text(kinds, chords), "style"))
     return tuple(
         Section(
-            id=f"s{i + 1:02}-{part.kind}", kind=part.kind, bars=part.bars, meter=part.meter if part.meter != meter else None,
-            key=keys[i], energy=levels[i], chords=chords[i], prompt=_section_prompt(part.kind, wishes), lyrics=part.lyrics,
+            id=f"s{i + 1:02}-{part.kind}",
+            kind=part.kind,
+            bars=part.bars,
+            meter=part.meter if part.meter != meter else None,
+            key=keys[i],
+            energy=levels[i],
+            chords=chords[i],
+            prompt=_section_prompt(part.kind, wishes),
+            lyrics=part.lyrics,
         )
         for i, part in enumerate(parts)
     )  # fmt: skip

@@ -59,8 +59,8 @@ def choose_roles(
 
 
 def make_stems(
-    roles: tuple[str, ...], engines: Mapping[str, str], style: str, key: Key, meter: Meter, bpm: Decimal, wish: PartsWish,
-    mood: MoodWish, feel: str,
+    roles: tuple[str, ...], engines: Mapping[str, str], style: str, key: Key, meter: Meter, bpm: Decimal,
+    wish: PartsWish, mood: MoodWish, feel: str,
 ) -> tuple[Stem, ...]:  # fmt: skip
     """One stem a role, in order. Raises SongError for an engine that is given to no role."""
     for role in engines:

@@ -121,6 +121,8 @@ def test_vectors_have_length_one_and_do_not_depend_on_their_company(model):
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert np.array_equal(vectors[1], model.encode(["a sad piano ballad"])[0])
+    again = MiniLM().encode(["a sad piano ballad", "a bad piano ballad"])
+    assert np.allclose(again[0], vectors[1], atol=1e-6)
     assert model.encode([]).shape == (0, 384)
 
 

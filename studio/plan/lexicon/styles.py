@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 SETTINGS = (
+    "dance floor|love song|lullaby|singalong|sing-along|meditation|trailer|rave|shuffle|808|orchestral|cinematic|strings|"
     "club|dance|night|ballad|beat|beats|acoustic|guitar|piano|electronic|band|party|chill|study|relax|epic|drop|live|"
     "groove|groovy|soft|slow|fast|dark|happy|sad|game|film|movie|trailer|dinner|radio|song|retro|old school|swing|"
     "клубный|клубная|танцевальный|танцевальная|ночной|баллада|бит|акустика|акустический|акустическая|песня|"

@@ -18,7 +18,8 @@ _RUSSIAN = re.compile(rf"(?<!\w)({'|'.join(RUSSIAN_NOTES)})((?:[ -](?:диез|�
 _ALONE = re.compile(rf"(?<!\w)(?:in the key of|key of|key ?[:=]|in)\s+([a-g])({_SIGN})(?![\w#'])")
 _RUSSIAN_ALONE = re.compile(rf"(?<!\w)тональност\w+\s*[:—-]?\s*({'|'.join(RUSSIAN_NOTES)}|[a-g])((?:{_SIGN}))(?![\w#])")
 _MODE_ALONE = re.compile(
-    r"(?<!\w)(?:in (?:a |the )?(minor|major)(?: keys?| mode| scale| tonality)?(?=\s*(?:$|[,.;!?\n)]|at\b|with\b|and\b|for\b))"
+    r"(?<!\w)(?:in (?:a |the )?(minor|major)(?: keys?| mode| scale| tonality)?"
+    r"(?=\s*(?:$|[,.;!?\n)]|at\b|with\b|and\b|for\b))"
     r"|(minor|major)[ -](?:keys?|mode|scale|tonality|chords?)"
     r"|(?:в )?(минорн\w+|мажорн\w+|миноре?|мажоре?)"
     r"|(dorian|phrygian|lydian|mixolydian|aeolian|locrian|ionian|дорийск\w+|фригийск\w+|лидийск\w+|миксолидийск\w+|"
@@ -93,7 +94,7 @@ def _read_letter(text: Text) -> Found:
 
 
 def _read_short(text: Text) -> Found:
-    """A minor chord's symbol ("F#m", "Em"): with a capital letter only; "Am" only where a key is spoken of, for it is a verb too."""
+    """A minor chord's symbol ("F#m", "Em"), with a capital letter; "Am", a verb too, only where a key is spoken of."""
     for match in text.find(_SHORT):
         after_note = match.end(2) if match[2] else match.end(1)
         if not text.source[match.start()].isupper() or text.source[after_note] != "m":

@@ -20,7 +20,7 @@ _HALVES = (
     (re.compile(r"(?<!\w)(?:half[ -](?:a[ -])?minute|полминут\w+)(?!\w)"), Fraction(1, 2)),
     (re.compile(rf"({NUMBER})(?: and a half| с половиной)[ -]{_MINUTE}(?!\w)"), Fraction(1, 2)),
     (re.compile(rf"({NUMBER})[ -]{_MINUTE} (?:and a half|с половиной)(?!\w)"), Fraction(1, 2)),
-    (re.compile(r"(?<!\w)(?:a minute long|one-minute|(?:на|длиной в) минуту|минутн(?:ый|ая|ое|ую))(?!\w)"), Fraction(1)),
+    (re.compile(r"(?<!\w)(?:minute long|one-minute|(?:на|длиной в) минуту|минутн(?:ый|ая|ое|ую))(?!\w)"), Fraction(1)),
 )  # fmt: skip
 _BOTH = re.compile(rf"({NUMBER})[ -]?{_MINUTE}(?: and)?(?: и)? ({NUMBER})[ -]?{_SECOND}(?!\w)")
 _MINUTES = re.compile(rf"({NUMBER})[ -]?{_MINUTE}(?!\w)")
@@ -31,10 +31,12 @@ _BARS = re.compile(rf"({WHOLE})[ -]?(?:bars?|measures?|такт\w{{0,3}}|так�
 _NOT_LENGTH = re.compile(r"(?:every|after|before|each|last|first|каждые|через|после|in)\s+(?:the )?(?:last |first )?$")
 _LOOP = re.compile(r"(?<!\w)(?:a |short |seamless )?(?:loop|луп\w{0,2}|петл\w{1,2})(?!\w)")
 _SHORT = re.compile(
-    r"(?<!\w)(?:short|brief|quick little|jingle|коротк\w+|джингл\w*)(?:[ -](?:song|track|piece|tune|one|version|песн\w+|трек\w*))?(?!\w)"
+    r"(?<!\w)(?:short|brief|quick little|jingle|коротк\w+|джингл\w*)"
+    r"(?:[ -](?:song|track|piece|tune|one|version|песн\w+|трек\w*))?(?!\w)"
 )
 _LONG = re.compile(
-    r"(?<!\w)(?:very long|long|extended|длинн\w+)[ -](?:song|track|piece|mix|version|set|one|песн\w+|трек\w*|микс\w*)(?!\w)"
+    r"(?<!\w)(?:very long|long|extended|длинн\w+)"
+    r"[ -](?:song|track|piece|mix|version|set|one|песн\w+|трек\w*|микс\w*)(?!\w)"
 )
 
 

@@ -30,7 +30,8 @@ _IN = re.compile(
 _COUNTS = {"three": "3/4", "3": "3/4", "five": "5/4", "5": "5/4", "seven": "7/8", "7": "7/8", "six": "6/8", "6": "6/8",
            "eleven": "11/8", "11": "11/8"}  # fmt: skip
 _NAMED = (
-    (re.compile(r"(?<!\w)(?:waltz(?:es|ing)?[ -](?:time|meter|feel|rhythm|beat)|triple[ -](?:time|meter)|трехдольн\w+)(?!\w)"), "3/4"),
+    (re.compile(r"(?<!\w)(?:waltz(?:es|ing)?[ -](?:time|meter|feel|rhythm|beat)|"
+                r"triple[ -](?:time|meter)|трехдольн\w+)(?!\w)"), "3/4"),
     (re.compile(r"(?<!\w)(?:common[ -]time|four to the bar)(?!\w)"), "4/4"),
     (re.compile(r"(?<!\w)(?:cut[ -](?:common|time)|alla breve)(?!\w)"), "2/2"),
     (re.compile(r"(?<!\w)(?:compound (?:time|meter))(?!\w)"), "6/8"),

@@ -102,7 +102,7 @@ def _is_instrument(text: Text, match: re.Match[str]) -> bool:
 
 
 def _denials(text: Text, matches: list[re.Match[str]]) -> list[bool]:
-    """Which of them are denied: by a word before, or by one before the list they stand in ("no bass, keys or drums")."""
+    """Which are denied: by a word before them, or by one before the list they stand in ("no bass, keys or drums")."""
     denied: list[bool] = []
     for index, match in enumerate(matches):
         no = bool(text.negation(match.start())) and not text.negation(match.start()).endswith(("too", "слишком"))

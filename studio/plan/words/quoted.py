@@ -16,7 +16,8 @@ _LYRICS_CUE = re.compile(
 )
 _LYRICS_BLOCK = re.compile(r"(?<!\w)(?:lyrics|текст песни|текст|слова)\s*:\s*(?!\")(.+)", re.DOTALL)
 _TITLE_CUE = re.compile(
-    r"(?<!\w)(?:called|titled|named|entitled|title(?: is|:)?|(?:под )?названием|название:?|назови(?: ее| его)?|называется|"
+    r"(?<!\w)(?:called|titled|named|entitled|title(?: is|:)?|(?:под )?названием|название:?|"
+    r"назови(?: ее| его)?|называется|"
     r"озаглавленн\w+)\s*\"([^\"\n]{1,200})\""
 )
 _TITLE_BARE = re.compile(

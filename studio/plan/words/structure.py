@@ -38,7 +38,8 @@ _TIMES = re.compile(
 _NUMBERING = re.compile(r"\s+#?(?P<number>\d{1,3})(?![\w/.:,]*\d|\s*-?(?:bpm|bars?|min|sec|такт|удар|x))")
 _AT_END = re.compile(r"\s*(?:at the (?:very )?end|to finish|to end|в конце|в финале|под конец)")
 _JOIN = re.compile(
-    r"[\s,;/|+>&.\n-]*(?:(?:and|then|into|followed by|plus|another|again|next|a|an|the|и|затем|потом|далее|еще|снова|опять|"
+    r"[\s,;/|+>&.\n-]*(?:(?:and|then|into|followed by|plus|another|again|next|a|an|the|"
+    r"и|затем|потом|далее|еще|снова|опять|"
     r"finally|with|с)[\s,;/|+>&-]+)*$"
 )
 _TAKEN_GAP = re.compile(rf"(?:@|(?<!\w)(?:in|at|в|на)\s+)?{TAKEN}+")
@@ -264,7 +265,7 @@ _MEETS = re.compile(r"\s*(?:in|is in|at|@|в|на|размер\w*)?\s*(?:a |ра
 def meters_of_kinds(
     text: Text, meters: tuple[tuple[int, int, Meter, str], ...]
 ) -> tuple[Mapping[str, Meter], tuple[tuple[Meter, str], ...]]:
-    """Part the meters that belong to a kind of section ("chorus in 3/4", "7/8 verse", "verse:8@7/8") from the song's."""
+    """Part the meters of kinds of section ("chorus in 3/4", "7/8 verse", "verse:8@7/8") from the song's."""
     own: dict[str, Meter] = {}
     rest: list[tuple[Meter, str]] = []
     kinds = [(match.start(), match.end(), str(match.lastgroup)) for match in text.find(_KIND)]

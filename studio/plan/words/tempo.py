@@ -18,7 +18,8 @@ _ABOUT = (
 _JOIN = r"\s*(?:to|up to|down to|until|through|-|\.\.|>|до|и|and)\s*"
 _CLIMB = re.compile(
     r"(?<!\w)(?:speed(?:s|ing)?[ -]up|accelerat\w+|get(?:s|ting)? faster|slow(?:s|ing)?[ -]down|decelerat\w+|"
-    r"gets? slower|getting slower|ramp(?:s|ing)?(?: up| down)?|ritardando|accelerando|rising tempo|ускор\w+|замедл\w+|разгон\w+)"
+    r"gets? slower|getting slower|ramp(?:s|ing)?(?: up| down)?|ritardando|"
+    r"accelerando|rising tempo|ускор\w+|замедл\w+|разгон\w+)"
 )
 _RANGE = re.compile(rf"(?:(?:from|between|с|со|от|между)\s+)?{_DIGITS}(?:\s*{_UNIT})?{_JOIN}{_DIGITS}(?:\s*{_UNIT})?")
 _UNIT_IN = re.compile(_UNIT)

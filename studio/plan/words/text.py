@@ -1,4 +1,4 @@
-"""The prompt as the readers see it: one text, of which each reader takes its words so that no other reads them again."""
+"""The prompt as the readers see it: each reader takes its words out, so that no other reads them again."""
 
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a row of a table stays on one line)
 """Prompts that were written down before the reader was tuned and never tuned on: its honest examination.
 
 Each is what somebody might type, with the facts that a musician would take from it.

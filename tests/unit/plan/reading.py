@@ -6,13 +6,13 @@ from functools import cache
 from typing import Any
 
 from models.styles import load_styles
-from studio.plan.words import read_words
 from studio.plan.lexicon.styles import FAIR
+from studio.plan.words import read_words
 
 
 @cache
 def facts(prompt: str) -> dict[str, Any]:
-    """The reading of a prompt by short names; see `Facts` in the tables' own words: bpm "120", ramp "90-110", pace -1/0/1,
+    """The reading of a prompt by short names: bpm "120", ramp "90-110", pace -1/0/1,
     key "F# minor" (or "F# ?" and "? minor"), meter "7/8", style, without and only (roles), seconds, bars, counts
     ("verse 2"), form (a whole sequence), kindbars ("verse 16"), kindmeter, double, lift, title, moods, loop."""
     wishes = read_words(prompt, load_styles())

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a row of a table stays on one line)
 """Form, length and energy: sections come, go, double and stretch as words ask, and stay musical."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from models.styles import load_styles
 from studio.plan import PlanOptions, SectionSpec, parse_sections, plan_song
 from studio.plan.energy import energies
@@ -50,10 +52,16 @@ def test_words_change_the_styles_form() -> None:
     assert kinds("rock, three verses").count("verse") == 3
     assert kinds("rock, one verse").count("verse") == 1
     assert kinds("rock with a postchorus").count("postchorus") >= 1
-    assert (
-        kinds("intro verse chorus verse chorus bridge chorus outro")
-        == "intro verse chorus verse chorus bridge chorus outro".split()
-    )
+    assert kinds("intro verse chorus verse chorus bridge chorus outro") == [
+        "intro",
+        "verse",
+        "chorus",
+        "verse",
+        "chorus",
+        "bridge",
+        "chorus",
+        "outro",
+    ]
     doubled = [kind for kind in kinds("rock with a double chorus at the end") if kind not in ("outro", "postchorus")]
     assert doubled[-2:] == ["chorus", "chorus"]
     assert ("verse", 16) in form("rock, verse of 16 bars")

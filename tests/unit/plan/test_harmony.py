@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
+
 from models.styles import load_styles
 from studio.plan import PlanOptions, parse_sections, plan_song
 from studio.plan.harmony import family_of, read_progression, split_bar

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a row of a table stays on one line)
 """Planning by a local language model, against a real server that behaves well, badly and worse."""
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
 from studio.plan import PlanOptions, plan_song
 from studio.plan.llm import Server, plan_with_llm
 from studio.plan.llm_server import LARGEST_ANSWER, is_near

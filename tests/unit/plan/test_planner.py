@@ -1,9 +1,11 @@
+# ruff: noqa: E501  (a row of a table stays on one line)
 """Whole plans: what options fix, what words say, what the style adds, and that every bar has its chord."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -58,7 +60,7 @@ def test_every_bar_of_every_style_has_a_chord(name, meter):
     for span in Timeline(song).spans:
         chords = span.section.chords
         assert chords[0].start == 0
-        assert all(a.end == b.start for a, b in zip(chords, chords[1:], strict=False))
+        assert all(a.end == b.start for a, b in pairwise(chords))
         assert chords[-1].end == span.beats
         bar = span.meter.bar_beats
         assert {chord.start for chord in chords} >= {Fraction(k) * bar for k in range(span.section.bars)}
