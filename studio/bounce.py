@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from studio.mix.limiter import limit
 from studio.mix.loudness import LoudnessMeter
 from studio.mix.master import Curve, PlacedTake, giving_way, solve_master
 from studio.mix.mixer import Mixer, Placed, Track
-from studio.mix.tails import clip_from_take
+from studio.mix.tails import TailMode, clip_from_take
 from studio.mix.truepeak import true_peak_dbtp
 from studio.project.chunks import Loudness, Marker
 from studio.project.folder import ProjectFolder, file_name, stem_file
@@ -185,7 +186,7 @@ class Bounce:
         sound = self._sounds[span.section.id, stem.id]
         gain = from_db(stem.mix.gain_db)
         levelled = sound * (self._curve.gains(first, sound.shape[1]) * np.float32(gain))
-        made = clip_from_take(levelled, frames, song.tails, song.rate)
+        made = clip_from_take(levelled, frames, cast(TailMode, song.tails), song.rate)
         audio = limit(made.audio, song.rate, CLIP_CEILING_DBTP)
         name = f"{clip_folder(span)}/{file_name(song, stem)}"
         write_clip(self._folder.file(f"{name}.wav"), audio, song.rate, self._clip_info(span, stem, first, frames))
@@ -219,7 +220,7 @@ class Bounce:
             start_frame=first,
             markers=(Marker(0, span.section.kind, frames),),
             section=span.section.kind,
-            section_index=span.index + 1,
+            section_index=span.index,
             start_bar=span.start_bar,
             bars=span.section.bars,
             beats=span.beats,
@@ -242,7 +243,7 @@ class Bounce:
             at = 0
             for block in mixer.blocks(self._frames):
                 gains = self._curve.gains(at, block.shape[1]) * self._closing(at, block.shape[1])
-                grid = np.rint(block * (gains * np.float32(STEPS)))
+                grid: Audio = np.rint(block * (gains * np.float32(STEPS)))
                 np.clip(grid, -STEPS, STEPS - 1, out=grid)
                 with guard:
                     total[:, at : at + grid.shape[1]] += grid.astype(np.int32)

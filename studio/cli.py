@@ -5,21 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from studio.version import __version__
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from models.api import TextEncoder
     from studio.plan import Plan, PlanOptions
     from studio.session import Made
 
 BAD_INPUT = 2
-INTERRUPTED = 130
+INTERRUPTED, READER_GONE, TERMINATED = 130, 141, 143
+"""As shells count them: 128 and the number of the signal."""
+HIGHEST_SEED = 2**63 - 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,24 +38,63 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns 0, 2 for bad input, 130 when interrupted."""
+    """Run a command; returns 0, 2 for bad input, 130 or 143 when interrupted or terminated."""
     arguments = _parser().parse_args(argv)
+    with _terminable():
+        return _run(arguments)
+
+
+class _Terminated(KeyboardInterrupt):
+    """The system asks us to end: as an interrupt, what was begun is taken back."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Raises _Terminated at SIGTERM, where this is the thread that may ask for it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     # The work is shared out by cell and by stem; threads inside a matrix product would only stand in their way.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run(arguments)
-    except KeyboardInterrupt:
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt as stop:
         print("\nstemwright: interrupted; nothing was changed", file=sys.stderr)
-        return INTERRUPTED
+        return TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has left. Python would complain about it once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except MemoryError:
         print("stemwright: out of memory; make a shorter song or close other programs", file=sys.stderr)
         return BAD_INPUT
     except Exception as error:
         if not _is_expected(error):
             raise
-        print(f"stemwright: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"stemwright: {' '.join(_words(error).split())}", file=sys.stderr)
         return BAD_INPUT
+
+
+def _words(error: Exception) -> str:
+    """What an error says; one of the system's own is given its remedy."""
+    from studio.project.errors import os_problem
+
+    return str(os_problem("use", Path(error.filename or "the output"), error) if isinstance(error, OSError) else error)
 
 
 def _is_expected(error: Exception) -> bool:
@@ -60,7 +106,8 @@ def _is_expected(error: Exception) -> bool:
     from studio.project.errors import ProjectError
     from studio.song import SongError
 
-    return isinstance(error, SongError | EngineError | StyleError | ProjectError | MixError | PictureError)
+    ours = (SongError, EngineError, StyleError, ProjectError, MixError, PictureError)
+    return isinstance(error, (*ours, OSError))  # a system call that fails unforeseen still says why
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,11 +133,13 @@ def _add_make(commands: Any) -> None:
         description="Make a song from words (English or Russian): stems, clips, mix and MIDI in one project folder.",
     )
     make.add_argument("prompt", metavar="PROMPT", help='what to make, such as "dusty lo-fi with piano, 84 bpm"')
-    make.add_argument("--out", metavar="DIR", required=True, type=Path, help="the project folder to write")
+    make.add_argument("--out", metavar="DIR", required=True, help="the project folder to write")
     make.add_argument("--bpm", metavar="B", help="tempo, 20 to 400, such as 120 or 97.3")
     make.add_argument("--key", metavar="KEY", help='such as "F# minor", "Bb major" or "D dorian"')
     make.add_argument("--meter", metavar="N/M", help="such as 4/4, 3/4 or 7/8")
-    make.add_argument("--tempo-map", metavar="MAP", help='such as "1=92 9=92..104 17=104": bar=BPM, or a ramp')
+    make.add_argument(
+        "--tempo-map", metavar="MAP", help='such as "1=92 9=92..104 17=104": bar=BPM, or a ramp; wins over --bpm'
+    )
     make.add_argument("--sections", metavar="FORM", help='such as "intro:4 verse:8@7/8 chorus:8 outro:4"')
     make.add_argument("--pickup", metavar="BEATS", help="beats (quarter notes) before bar 1, such as 1 or 1/2")
     make.add_argument("--stems", metavar="ROLES", help="such as drums,bass,harmony,lead,fx (the default)")
@@ -112,7 +161,7 @@ def _add_make(commands: Any) -> None:
 
 def _add_regenerate(commands: Any) -> None:
     again = commands.add_parser("regenerate", help="make one clip of a song once more; earlier takes are kept")
-    again.add_argument("dir", metavar="DIR", type=Path, help="the project folder")
+    again.add_argument("dir", metavar="DIR", help="the project folder")
     again.add_argument("--section", metavar="N", required=True, help="the section's number, from 1")
     again.add_argument("--role", metavar="ROLE", required=True, help="drums, bass, harmony, lead, fx ...")
     again.add_argument("--seed", metavar="N", help="another number, another take")
@@ -122,7 +171,7 @@ def _add_regenerate(commands: Any) -> None:
 
 def _add_picture(commands: Any) -> None:
     picture = commands.add_parser("picture", help="draw a song: its stems as waveforms on the bar grid")
-    picture.add_argument("dir", metavar="DIR", type=Path, help="the project folder")
+    picture.add_argument("dir", metavar="DIR", help="the project folder")
     picture.add_argument("-o", "--output", metavar="PNG", required=True, type=Path, help="the picture to write")
     picture.set_defaults(run=_picture)
 
@@ -133,13 +182,20 @@ def _make(arguments: argparse.Namespace) -> int:
     from studio.progress import Bar
     from studio.project.draft import check_target
 
-    check_target(arguments.out, arguments.force)
+    out = _folder(arguments.out)
+    check_target(out, arguments.force)
     plan = _planned(arguments)
-    for choice in plan.choices:
-        print(f"  {choice}", file=sys.stderr)
+    choices = [f"  {choice}" for choice in plan.choices]
     bar = Bar()
+
+    def say(done: float, words: str) -> None:
+        # The first word comes when everything was found in order: what goes wrong before is the only line.
+        while choices:
+            print(choices.pop(0), file=sys.stderr)
+        bar(done, words)
+
     try:
-        made = session.make(plan.song, arguments.out, force=arguments.force, say=bar)
+        made = session.make(plan.song, out, force=arguments.force, say=say)
     finally:
         bar.close()
     _report(made, arguments.json, time.perf_counter() - begun)
@@ -165,9 +221,10 @@ def _encoder() -> TextEncoder | None:
 
 def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
     from studio.plan import PlanOptions, parse_sections
-    from studio.song import Key, Meter, parse_bpm, parse_tempo_map
+    from studio.song import RATES, Key, Meter, parse_bpm, parse_tempo_map
 
-    given: dict[str, Any] = {"rate": _whole("rate", arguments.rate), "tails": arguments.tails}
+    rate = _whole("rate", arguments.rate, f"use one of {', '.join(map(str, RATES))} frames a second")
+    given: dict[str, Any] = {"rate": rate, "tails": arguments.tails}
     if arguments.bpm is not None:
         given["bpm"] = parse_bpm(arguments.bpm)
     if arguments.tempo_map is not None:
@@ -183,7 +240,7 @@ def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
     if arguments.stems is not None:
         given["roles"] = _roles(arguments.stems)
     if arguments.seed is not None:
-        given["seed"] = _whole("seed", arguments.seed)
+        given["seed"] = _seed(arguments.seed)
     if arguments.engine:
         given["engines"] = _engines(arguments.engine)
     for name in ("style", "title"):
@@ -192,12 +249,30 @@ def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
     return PlanOptions(**given)
 
 
-def _whole(what: str, text: str) -> int:
+def _whole(what: str, text: str, remedy: str) -> int:
     from studio.song import SongError
 
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        raise SongError(f"{what} {text[:40]!r}: write a whole number, 0 or more")
+        raise SongError(f"{what} {text[:40]!r}: {remedy}")
     return int(text)
+
+
+def _seed(text: str) -> int:
+    from studio.song import SongError
+
+    remedy = f"write a whole number from 0 to {HIGHEST_SEED}"
+    seed = _whole("seed", text, remedy)
+    if seed > HIGHEST_SEED:
+        raise SongError(f"seed {text}: {remedy}")
+    return seed
+
+
+def _folder(text: str) -> Path:
+    from studio.song import SongError
+
+    if not text.strip():  # as a path this would be the folder one stands in
+        raise SongError("the folder has no name; write one such as songs/night, or . for this one")
+    return Path(text)
 
 
 def _fraction(what: str, text: str) -> Any:
@@ -243,11 +318,11 @@ def _regenerate(arguments: argparse.Namespace) -> int:
     from studio import session
     from studio.progress import Bar
 
-    section = _whole("section", arguments.section)
-    seed = None if arguments.seed is None else _whole("seed", arguments.seed)
+    section = _whole("section", arguments.section, "write the section's number, from 1")
+    seed = None if arguments.seed is None else _seed(arguments.seed)
     bar = Bar()
     try:
-        made = session.regenerate(arguments.dir, section, arguments.role, seed=seed, say=bar)
+        made = session.regenerate(_folder(arguments.dir), section, arguments.role, seed=seed, say=bar)
     finally:
         bar.close()
     _report(made, arguments.json, time.perf_counter() - begun)
@@ -258,9 +333,11 @@ def _report(made: Made, as_json: bool, seconds: float) -> None:
     from studio.session import describe
 
     if as_json:
-        print(json.dumps({**describe(made), "seconds_to_make": round(seconds, 3)}, ensure_ascii=False))
+        print(json.dumps({**describe(made), "seconds_to_make": round(seconds, 3)}))
     else:
-        print(f"{made.song.title}: {len(made.song.clips)} clips in {made.root} ({seconds:.1f} s)", file=sys.stderr)
+        count = len(made.song.clips)
+        clips = "1 clip" if count == 1 else f"{count} clips"
+        print(f"{made.song.title}: {clips} in {made.root} ({seconds:.1f} s)", file=sys.stderr)
 
 
 def _styles(arguments: argparse.Namespace) -> int:
@@ -272,7 +349,7 @@ def _styles(arguments: argparse.Namespace) -> int:
             {"name": s.name, "title": s.title, "tempo": list(s.tempo), "meters": list(s.meters), "modes": list(s.modes)}
             for s in styles.values()
         ]
-        print(json.dumps({"styles": rows}, ensure_ascii=False))
+        print(json.dumps({"styles": rows}))
         return 0
     for style in styles.values():
         low, _, high = style.tempo
@@ -283,7 +360,7 @@ def _styles(arguments: argparse.Namespace) -> int:
 def _picture(arguments: argparse.Namespace) -> int:
     from studio.picture.song import draw_project
 
-    draw_project(arguments.dir, arguments.output)
+    draw_project(_folder(arguments.dir), arguments.output)
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from models.api import Cancel, EngineError, StemResult, never_cancelled
+from models.registry import load_engine
 from studio.bounce import Bounce, Mixdown, Sounds, with_levels
 from studio.jobs import CellJob, cell_seed, make_cells
 from studio.mix.arrays import Audio
@@ -45,6 +46,7 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
 
     Raises SongError, EngineError or ProjectError; then `path` is as it was before.
     """
+    check_engines(song)
     check_target(path, force)
     with draft(path, force=force) as folder:
         song, sounds = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
@@ -91,6 +93,17 @@ def regenerate(
             mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.7, 1.0), existing=project).cell(*place)
             folder.save(mixdown.song)
         return Made(mixdown.song, path, mixdown)
+
+
+def check_engines(song: Song) -> None:
+    """Raise EngineError unless every stem's engine plays its role."""
+    for stem in song.stems:
+        info = load_engine(stem.engine).info
+        if stem.role not in info.roles:
+            raise EngineError(
+                f"engine {stem.engine} does not play {stem.role}; it plays {', '.join(info.roles)}: "
+                f"leave {stem.role} out or give it another engine"
+            )
 
 
 def _make_all(song: Song, folder: ProjectFolder, say: Say, cancel: Cancel) -> tuple[Song, Sounds]:

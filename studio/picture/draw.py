@@ -5,6 +5,7 @@ Everything is drawn at twice the size and reduced, which smooths waveforms, text
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from studio.picture import theme
 from studio.picture.arrangement import Arrangement, PictureError, SectionSpan, StemLane
 from studio.picture.peaks import Outline, outline
 from studio.picture.theme import Colour
+from studio.project.atomic import atomic_write
 
 SCALE = 2
 MIN_SIZE, MAX_SIZE = (640, 360), (8000, 5000)
@@ -28,6 +30,8 @@ RULER = 22
 CLOCK = 34
 LANE_GAP = 8
 CORNER = 6
+
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 #: A section counts as a clip of a stem that sounds (above -80 dBFS RMS) in more than this share of it.
 AUDIBLE, CLIP_SHARE = 1e-4, 0.08
@@ -49,13 +53,31 @@ def draw_arrangement(arrangement: Arrangement, width: int = 1600, height: int = 
 
 
 def save_picture(arrangement: Arrangement, path: Path, width: int = 1600, height: int = 900) -> None:
-    """Draw the arrangement and write it to `path` as PNG.
+    """Draw the arrangement and write it to `path` as PNG, whole or not at all. Another picture there is replaced.
 
     Raises:
-        PictureError, SourceError: see `draw_arrangement`.
-        OSError: the file cannot be written.
+        PictureError, SourceError: see `draw_arrangement`; PictureError too where `path` is not a picture's.
+        ProjectError: the file cannot be written.
     """
-    draw_arrangement(arrangement, width, height).save(path, format="PNG", optimize=True)
+    check_picture_path(path)
+    data = io.BytesIO()
+    draw_arrangement(arrangement, width, height).save(data, format="PNG", optimize=True)
+    atomic_write(path, data.getvalue(), durable=False)
+
+
+def check_picture_path(path: Path) -> None:
+    """Raise PictureError unless a picture may be written to `path`: what is there may only be another one."""
+    if path.suffix.lower() != ".png":
+        raise PictureError(f"picture {str(path)[:200]!r}: give a file name that ends in .png")
+    if path.is_dir():
+        raise PictureError(f"{path} is a folder; give a file name that ends in .png")
+    try:
+        with open(path, "rb") as file:
+            is_picture = file.read(len(_PNG)) == _PNG
+    except (OSError, ValueError):
+        return  # nothing is there, or nothing can be: writing tells
+    if not is_picture:
+        raise PictureError(f"{path} is there and is no PNG picture; choose another name")
 
 
 class _Canvas:

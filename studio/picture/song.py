@@ -38,6 +38,8 @@ def _arrangement(song: Song, folder: ProjectFolder) -> Arrangement:
         if path.is_file():
             lanes.append(StemLane(path.stem, stem.role, FileSource(path, rate)))
     tempo = " ".join(str(point) for point in song.tempo) if len(song.tempo) > 1 else f"{song.tempo[0].bpm} BPM"
-    subtitle = " · ".join(text for text in (song.style.replace("_", " "), tempo, str(song.key), str(song.meter)) if text)
+    subtitle = " · ".join(
+        text for text in (song.style.replace("_", " "), tempo, str(song.key), str(song.meter)) if text
+    )
     bars = tuple((bar.number, timeline.frame(bar.start, rate)) for bar in timeline.bars)
     return Arrangement(song.title, subtitle, bars, tuple(sections), tuple(lanes), rate, timeline.total_frames(rate))

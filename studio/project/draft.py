@@ -57,8 +57,12 @@ def draft(path: Path, *, force: bool = False) -> Iterator[ProjectFolder]:
 
 def check_target(path: Path, force: bool) -> None:
     """Raise ProjectError unless a project may be made at `path`. Writes nothing."""
-    if not os.path.lexists(path):
-        return
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return  # what is in the way further up is told when the folder is made
+    except (OSError, ValueError) as error:
+        raise os_problem("write", path, error) from error
     if not path.is_dir():
         raise ProjectError(f"{path} is a file; choose a folder that does not exist yet")
     if is_project(path):
@@ -78,7 +82,10 @@ def _beside(path: Path) -> Iterator[ProjectFolder]:
     try:
         make_folders(path.parent)
         _sweep_beside(path)
-        make_folders(root)
+        try:
+            os.mkdir(root)
+        except OSError as error:
+            raise os_problem("make the folder", path, error) from error
         lock = ProjectLock(root)
         try:
             yield _started(root)

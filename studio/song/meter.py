@@ -64,7 +64,7 @@ class Meter:
     @classmethod
     def parse(cls, text: str) -> Meter:
         """Read "7/8". Raises SongError on anything else."""
-        match = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", text)
+        match = re.fullmatch(r"\s*([0-9]{1,3})\s*/\s*([0-9]{1,3})\s*", text)
         if not match:
             raise SongError(f"meter {text[:40]!r}: write pulses/unit, such as 4/4, 3/4 or 7/8")
         return cls(int(match[1]), int(match[2]))

@@ -31,14 +31,19 @@ def parse_bpm(text: str | int | Decimal) -> Decimal:
     """An exact tempo in BPM, 20..400 with at most six decimals. Raises SongError."""
     shown = str(text)[:40]
     try:
-        bpm = Decimal(str(text).strip())
+        bpm = Decimal(_number(str(text)))
     except InvalidOperation:
         raise SongError(f"tempo {shown!r} is not a number; write BPM such as 120 or 97.3") from None
     if not bpm.is_finite() or not SLOWEST <= bpm <= FASTEST:
-        raise SongError(f"tempo {shown}: it must be {SLOWEST} to {FASTEST} BPM")
+        raise SongError(f"tempo {shown}: it must be {SLOWEST} to {FASTEST} BPM; write one such as 120 or 97.3")
     if -int(bpm.as_tuple().exponent) > MOST_DECIMALS:
         raise SongError(f"tempo {shown}: write at most {MOST_DECIMALS} decimals")
     return bpm
+
+
+def _number(text: str) -> str:
+    """The text, unless it holds what only Python takes for a number: "1_20", digits of other scripts."""
+    return text.strip() if text.isascii() and "_" not in text else ""
 
 
 @dataclass(frozen=True)

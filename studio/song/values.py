@@ -26,6 +26,7 @@ MOST_SONG_BARS = 4096
 MOST_STEMS = 32
 LONGEST_PROMPT = 10_000
 """Characters of free text."""
+LONGEST_TITLE = 200
 
 Extra = Mapping[str, Any]
 """Fields of a record that this version does not know. They are kept and written back."""
@@ -214,8 +215,8 @@ class Song:
             raise SongError(f"tails {self.tails[:20]!r}: use one of {', '.join(TAILS)}")
         if not 0 <= self.seed < 2**63:
             raise SongError(f"seed {self.seed}: it must be 0 to {2**63 - 1}")
-        if len(self.prompt) > LONGEST_PROMPT:
-            raise SongError(f"prompt of {len(self.prompt)} characters: use at most {LONGEST_PROMPT}")
+        _check_text("prompt", self.prompt, LONGEST_PROMPT)
+        _check_text("title", self.title, LONGEST_TITLE)
         self._check_cells()
 
     def _check_sections(self) -> None:
@@ -264,6 +265,13 @@ class Song:
 
 
 _T = TypeVar("_T", Section, Stem)
+
+
+def _check_text(what: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise SongError(f"{what} of {len(text)} characters: use at most {most}")
+    if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise SongError(f"the {what} holds bytes that are not UTF-8 text; type it again")
 
 
 def _check_unique(what: str, ids: list[str]) -> None:

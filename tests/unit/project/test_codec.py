@@ -290,8 +290,8 @@ def test_what_cannot_be_written_exactly_is_refused() -> None:
         dump_song(_with_note(Note(Fraction(1, 7), Fraction(1), 60, 100)))
     with pytest.raises(ProjectError, match=r"notes\[0\]: pitch is"):
         dump_song(_with_note(Note(Fraction(0), Fraction(1), 200, 100)))
-    with pytest.raises(ProjectError, match="title: its text holds half"):
-        dump_song(replace(full_song(), title="\udcff"))
+    with pytest.raises(ProjectError, match="style: its text holds half"):
+        dump_song(replace(full_song(), style="\udcff"))
     with pytest.raises(ProjectError, match=r"extra\.x: use text, finite numbers"):
         dump_song(replace(full_song(), extra={"x": float("nan")}))
     with pytest.raises(ProjectError, match=r"extra\.x: use text, finite numbers"):
