@@ -20,7 +20,7 @@ TOLERANCE = 4
 _DROPS = (("postchorus",), ("break",), ("bridge",), ("prechorus",), ("outro",), ("intro",), ("verse",))
 _LONGEST_FITTED = 32
 # A phrase comes in 2, 4, 8, 16 bars; 12 and 24 are the next best.
-_ODDITY = {1: 6.0, 2: 1.5, 4: 0.0, 8: 0.0, 16: 0.0, 32: 1.0, 12: 0.8, 24: 1.0, 6: 1.5, 20: 1.5, 28: 2.0}
+_ODDITY = {1: 6.0, 2: 1.5, 4: 0.0, 8: 0.0, 16: 0.0, 32: 1.0, 12: 1.0, 24: 1.5, 6: 1.5, 20: 3.0, 28: 3.0}
 
 
 def fit(parts: Sequence[Part], target: Fraction, meter: Meter, free: bool, kept: frozenset[str]) -> tuple[Part, ...]:
@@ -91,12 +91,21 @@ def _shorter(parts: tuple[Part, ...], kept: frozenset[str]) -> Iterable[tuple[Pa
         shrunk = base
         for kinds in _DROPS:
             smaller = tuple(part for part in shrunk if part.kind not in kinds or part.kind in kept)
+            if "chorus" not in kept:
+                smaller = _without_echo(smaller)
             if smaller and smaller != shrunk:
                 shrunk = smaller
                 yield shrunk
     choruses = tuple(part for part in current if part.kind == "chorus")
     if choruses and not (kept - {"chorus"}):
         yield choruses[-1:]
+
+
+def _without_echo(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Choruses that came to stand side by side, because what parted them is gone, become one."""
+    return tuple(
+        part for index, part in enumerate(parts) if not (index and part.kind == parts[index - 1].kind == "chorus")
+    )
 
 
 def _bend(parts: tuple[Part, ...], target: Fraction, bar: Fraction) -> tuple[Part, ...]:
@@ -175,5 +184,6 @@ class _Shape:
 def _disproportion(kind: str, bars: int) -> float:
     """A verse or chorus of less than 8 bars is short; what opens, links and ends is no longer than that."""
     if kind in ("verse", "chorus"):
-        return 2.0 if bars < 8 else 0.0
-    return 1.0 if bars > 8 and kind != "bridge" else 0.0
+        return 2.0 if bars < 8 else 0.0 if bars <= 16 else 1.5
+    usual = 16 if kind == "bridge" else 8
+    return 0.0 if bars <= usual else 1.0 if bars <= 16 else 4.0

@@ -106,6 +106,9 @@ def _key(wishes: Wishes, style: Style, options: PlanOptions, seed: int, notes: l
         fitting = [name for name in style.modes if Key("C", name).is_minor == (wishes.mood.mode == "minor")]
         mode = fitting[0] if fitting else wishes.mood.mode
         words = ", ".join(filter(None, (wish.words, wishes.mood.words)))
+    if mode is None and wish.tonic:
+        # "in E" with no more said is E major, where the style knows a major mode.
+        mode = next((name for name in style.modes if not Key("C", name).is_minor), None)
     if mode is None:
         mode = draw.choice(style.modes)
         source = "words" if wish.tonic else "style"

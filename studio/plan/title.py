@@ -7,6 +7,7 @@ import re
 from studio.plan.lexicon.titles import LONGEST_TITLE
 
 _WORDS = 5
+_DENIED = re.compile(r"(?<!\w)(?:no|not|without|без|не|нет)\s+\w+", re.IGNORECASE)
 _LEFT_OUT = frozenset(
     [
         "a",
@@ -98,6 +99,7 @@ _LEFT_OUT = frozenset(
 
 def title_of(words: str, style: str) -> str:
     """The first telling words of a prompt, each with a capital, at most LONGEST_TITLE characters; else the style."""
+    words = _DENIED.sub(" ", words)
     found = [
         word
         for word in re.findall(r"[^\W\d_][^\W_]*(?:['’-][^\W_]+)*", words)
