@@ -360,7 +360,7 @@ def test_a_full_disk_keeps_the_old_song(project_path: Path, monkeypatch: pytest.
         for bytes_left in (0, 1, 1000):
             room[0] = bytes_left
             with pytest.raises(ProjectError, match="the disk is full; free some space"):
-                project.save(replace(full_song(), title="x" * 5000))
+                project.save(replace(full_song(), prompt="x" * 5000))
             room[0] = bytes_left
             with pytest.raises(ProjectError, match="the disk is full"):
                 project.add_media(tone(seed=9), 48000)
