@@ -11,7 +11,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from models.styles import StyleError, load_style, load_styles
 from studio.plan.energy import energies
 from studio.plan.fit import TOLERANCE, beats_of, fit, fit_exactly
 from studio.plan.form import Part, draft, usual_bars
@@ -36,7 +35,8 @@ def plan_song(prompt: str, options: PlanOptions = PlanOptions(), encoder: TextEn
 
     The same prompt, options and encoder give the same plan. Raises SongError, which names the limit and the remedy.
     """
-    # The readers' patterns take a while to compile: only who plans waits for that.
+    # The readers' patterns and the style files take a while: only who plans waits for them.
+    from models.styles import load_styles
     from studio.plan.words import read_words
 
     styles = load_styles()
@@ -76,6 +76,8 @@ def _style(
 ) -> tuple[Style, tuple[Choice, ...]]:
     if options.style is None:
         return match_style(wishes, styles, encoder)
+    from models.styles import StyleError, load_style
+
     try:
         style = load_style(options.style)
     except StyleError as error:
