@@ -147,8 +147,9 @@ def _pitch(
     low, high = style.bass.low, style.bass.high
     centre = low + min(7.0, (high - low) / 3)
     root = nearest(chord.bass, centre, low, high)
-    if stroke.mark in "Rr":
-        return root
+    first_of_chord = abs(stroke.start - chord.start) <= TOGETHER
+    if stroke.mark in "Rr" or (first_of_chord and stroke.mark in "345678"):
+        return root  # a new chord is told by its bass, whatever the pattern has in store
     if stroke.mark == "8":
         return root + 12 if root + 12 <= high else root
     if stroke.mark == "4":
@@ -161,7 +162,12 @@ def _pitch(
         return _target(stroke, request, centre, low, high, root)
     target = _target(stroke, request, centre, low, high, root)
     if stroke.mark == "a":
-        return _approach(target, root, chord, request, low, high, random)
+        later = strokes[index + 1].start if index + 1 < len(strokes) else request.beats
+        following = next_chord(request, stroke.start)
+        if following is not None and later >= following.start - TOGETHER:
+            return _approach(target, root, chord, request, low, high, random)
+        below = (p for p in range(root - 1, low - 1, -1) if p % 12 in request.scale)
+        return next(below, root)  # the chord goes on: a neighbour inside the key, not a way out of it
     return _walk(stroke, index, strokes, chord, previous, target, request, style, random)
 
 

@@ -23,8 +23,8 @@ KEYS = {
 KICKS = (35, 36)
 HATS = (KEYS["hat"], KEYS["pedal"], KEYS["open"])
 VELOCITY = {"X": 114, "x": 96, "o": 72, "g": 42, "?": 42}
-GO_ON = ("kick", "pedal", "tamb", "cowbell", "shaker", "conga_hi", "conga_lo", "bongo_hi", "bongo_lo", "claves", "block",
-         "triangle")  # fmt: skip
+GO_ON = ("kick", "pedal", "tamb", "cowbell", "shaker", "conga_hi", "conga_lo", "bongo_hi", "bongo_lo", "claves",
+         "block", "triangle")  # fmt: skip
 """The drummer's feet and the percussion players, who go on under a fill that does not write them."""
 
 

@@ -65,7 +65,8 @@ def _layer(
     cell_bars = bars(request)
     drafts: list[Draft] = []
     for bar in cell_bars:
-        if bar.index == len(cell_bars) - 1 and request.place.is_end:
+        ending = bar.index == len(cell_bars) - 1 and request.place.is_end
+        if ending:
             events = [(bar.start, bar.beats * 3 / 4, "X")]
         else:
             events = _events(bar, pattern, layer, request, random)
@@ -73,7 +74,8 @@ def _layer(
             for at, length in _split(start, beats, request):
                 shape = _shape(shapes, request, at)
                 voices = _voices(shape, mark, style.harmony.high)
-                drafts += _struck(shape, voices, at, length, mark, layer, index, request, random)
+                struck = _struck(shape, voices, at, length, mark, layer, index, request, random)
+                drafts += [replace(d, exact=True) for d in struck] if ending else struck
     return _tied(drafts) if _is_pad(pattern) else drafts
 
 

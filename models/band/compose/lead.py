@@ -41,6 +41,7 @@ class Tone:
     step: int
     accent: bool
     cadence: bool = False
+    exact: bool = False
 
 
 def motif(request: StemRequest, style: Style) -> tuple[MotifBar, MotifBar]:
@@ -83,7 +84,7 @@ def compose(request: StemRequest, style: Style) -> tuple[Note, ...]:
     playing = _playing(len(cell_bars), request, style)
     for bar in cell_bars:
         if bar.index == len(cell_bars) - 1 and request.place.is_end:
-            tones.append(Tone(bar.start, bar.beats * 3 / 4, 0, True, cadence=True))
+            tones.append(Tone(bar.start, bar.beats * 3 / 4, 0, True, cadence=True, exact=True))
         elif bar.index in playing:
             tones += _bar(bar, first, second, len(cell_bars), request, style, random)
     drafts = _pitched(tones, request, style, random)
@@ -177,7 +178,7 @@ def _pitched(tones: list[Tone], request: StemRequest, style: Style, random: Rand
             pitch = _on_chord(pitch, tone, request, style)
         velocity = VELOCITY * (0.86 + 0.2 * request.place.energy) + (8 if tone.accent else 0) + (3 if on_beat else 0)
         straight = part.steps % 3 != 0
-        drafts.append(Draft(tone.start, tone.beats, pitch, velocity, swings=straight))
+        drafts.append(Draft(tone.start, tone.beats, pitch, velocity, swings=straight, exact=tone.exact))
     return drafts
 
 

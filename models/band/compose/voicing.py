@@ -24,7 +24,7 @@ def tones(chord: Harmony, kind: str, voices: int) -> list[tuple[int, ...]]:
     seventh = [pc for pc in classes if steps[pc] in (9, 10, 11)]
     if kind == "power":
         five = fifth[0] if fifth else (root + 7) % 12
-        return [(root, five) if voices == 2 else (root, five, root)]
+        return [(root, five)] if voices == 2 else [(root, five, root), (five, root, five)]
     if kind == "shell" and seventh and third:
         return [tuple([root, third[0], seventh[0], *classes[4:]][:voices])]
     if kind == "rootless" and len(classes) > 3:
