@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from models.styles import load_style
 from studio.mix.arrays import Audio, from_db
+from studio.mix.curve import Curve, giving_way
 from studio.mix.limiter import limit
 from studio.mix.loudness import LoudnessMeter
-from studio.mix.master import Curve, PlacedTake, giving_way, solve_master
+from studio.mix.master import PlacedTake, solve_master
 from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.tails import TailMode, clip_from_take
 from studio.mix.truepeak import true_peak_dbtp
@@ -148,12 +149,13 @@ class Bounce:
         neighbours = {key: value for key, value in self._sounds.items() if key[1] == stem_id and key[0] != section}
         rest = _stem_mixer(self._song, self._timeline, stem, neighbours, unity=True).mix(first, frames) * gains
         others = self._others(stem)[:, first : first + frames].astype(np.float32) / np.float32(STEPS)
+        company = (rest, rest + others)
         mine = sound * gains
         curve: Curve | None = None
         for ceiling_db in GIVING_WAY_DB:
-            curve = giving_way(mine, rest + others, from_db(ceiling_db), self._song.rate)
+            curve = giving_way(mine, company, from_db(ceiling_db), self._song.rate)
             now = mine if curve is None else mine * curve.gains(0, frames)
-            if true_peak_dbtp(now + rest + others) <= CLIP_CEILING_DBTP - 0.05:
+            if max(true_peak_dbtp(now + other) for other in company) <= CLIP_CEILING_DBTP - 0.05:
                 break
         return curve
 
@@ -186,8 +188,8 @@ class Bounce:
         sound = self._sounds[span.section.id, stem.id]
         gain = from_db(stem.mix.gain_db)
         levelled = sound * (self._curve.gains(first, sound.shape[1]) * np.float32(gain))
-        made = clip_from_take(levelled, frames, cast(TailMode, song.tails), song.rate)
-        audio = limit(made.audio, song.rate, CLIP_CEILING_DBTP)
+        clip = clip_from_take(levelled, frames, cast(TailMode, song.tails), song.rate)
+        audio = limit(clip, song.rate, CLIP_CEILING_DBTP)
         name = f"{clip_folder(span)}/{file_name(song, stem)}"
         write_clip(self._folder.file(f"{name}.wav"), audio, song.rate, self._clip_info(span, stem, first, frames))
         midi = None

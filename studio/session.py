@@ -17,7 +17,7 @@ from models.registry import load_engine
 from studio.bounce import Bounce, Mixdown, Sounds, with_levels
 from studio.jobs import CellJob, cell_seed, make_cells
 from studio.mix.arrays import Audio
-from studio.mix.master import Curve, curve_hop
+from studio.mix.curve import Curve, curve_hop
 from studio.project.draft import check_target, draft
 from studio.project.folder import ProjectFolder
 from studio.project.project import Project

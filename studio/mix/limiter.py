@@ -59,18 +59,13 @@ def limit(audio: Audio, rate: int, ceiling_db: float) -> Audio:
     if not regions:
         return audio
     out = audio.copy()
-    apply_regions(out, regions, ceiling_db)
-    return out
-
-
-def apply_regions(audio: Audio, regions: list[GainRegion], ceiling_db: float) -> None:
-    """Multiply `audio` in place by the gains of its regions and hold the last bit to the ceiling."""
     ceiling = _float32_not_above(from_db(ceiling_db))
     for region in regions:
-        part = audio[:, region.start : region.start + len(region.gain)]
+        part = out[:, region.start : region.start + len(region.gain)]
         part *= region.gain
         # Rounding to float32 may lift a sample by one unit in the last place.
         np.clip(part, -ceiling, ceiling, out=part)
+    return out
 
 
 def gain_regions(audio: Audio, rate: int, ceiling_db: float) -> list[GainRegion]:

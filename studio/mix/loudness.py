@@ -56,6 +56,12 @@ def _low_cut(rate: int) -> list[float]:
     return [1.0, -2.0, 1.0, 1.0, 2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm]
 
 
+def settle(state: NDArray[np.floating]) -> None:
+    """Bring what a filter still rings below 1e-30 to zero, in place. In silence it would fade into the subnormal
+    numbers, on which processors are some thirty times slower."""
+    state[np.abs(state) < 1e-30] = 0.0
+
+
 class LoudnessMeter:
     """Measures integrated loudness of audio pushed in pieces of any size."""
 
@@ -76,6 +82,7 @@ class LoudnessMeter:
         for start, stop in blocks(audio.shape[1]):
             piece = audio[:, start:stop].astype(np.float64)
             weighted, self._state = sosfilt(self._sos, piece, axis=-1, zi=self._state)
+            settle(self._state)
             self._add(np.einsum("cn,cn->n", weighted, weighted))
 
     def _add(self, power: NDArray[np.float64]) -> None:

@@ -1,19 +1,19 @@
 """Static gains and one shared gain curve that make the plain sum of the stems a finished mix.
 
 Stems must sum to the mix, so there can be no limiter on the mix alone. Every stem gets a static gain that gives it
-its place in the balance, and all stems share one *curve* of gain over the song: what a linked look-ahead limiter on
+its place in the balance, and all stems share one `Curve` of gain over the song: what a linked look-ahead limiter on
 the sum would do. Because each stem is multiplied by the same curve, their sum is the limited mix exactly.
 
-The curve has one node every `hop` frames (1.25 ms at 48 kHz) and is linear between nodes. It is found at that rate
-from the peaks of each hop, and the loudness it leaves is known at that rate too, from the K-weighted energy of each
-hop; so the search for the right master gain costs nothing beside one pass over the sound.
+The curve is found from the peaks of each hop, and the loudness it leaves is known at that rate too, from the
+K-weighted energy of each hop; so the search for the right gain costs little beside one pass over the sound. Peaks
+between the samples are then looked up only where the curve may have to act.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -21,24 +21,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.mix.arrays import BLOCK, Audio, check_audio, check_rate, from_db, to_db
+from studio.mix.curve import Curve, curve_hop, highest_in_hops, hop_peaks, limiting_nodes
 from studio.mix.errors import MixError
-from studio.mix.loudness import SILENCE, gated_loudness, k_weighting, power_to_lufs
-from studio.mix.mixer import Mixer, Placed, Track
-from studio.mix.truepeak import gap_peaks, padded_block
+from studio.mix.loudness import (
+    ABSOLUTE_GATE_LUFS,
+    HOPS_PER_BLOCK,
+    SILENCE,
+    gated_loudness,
+    k_weighting,
+    power_to_lufs,
+    settle,
+)
+from studio.mix.mixer import MAX_GAIN_DB, MIN_GAIN_DB
+from studio.mix.truepeak import OVERSHOOT, REACH, gap_peaks
 
 TARGET_LUFS = -14.0
 CEILING_DBTP = -1.2
 """The promise is -1 dBTP. The rest is for other meters' interpolators and for the rounding to 24 bits."""
-TRUE_PEAK_MARGIN = 0.6
-"""A hop whose highest sample lies this far (as a ratio) below the ceiling is not searched between its samples:
-there a music signal does not rise by the 4.4 dB that would take."""
-ATTACK_S, RELEASE_DB_PER_S = 0.006, 60.0
 MOST_REDUCTION_DB = 9.0
 """The curve takes no more than this away; a mix that would need more stays quieter instead."""
-SEARCH_STEPS = 12
-MOST_GIVEN_WAY_DB = 30.0
-HOPS_PER_S = 10
-"""Gating hops a second (BS.1770-4: 100 ms)."""
+QUIETEST_STEM_LUFS = -50.0
+"""A stem quieter than this (next to silence, or a lone click) is not raised as if it were meant to be loud."""
+WIDEST_BALANCE_LU = 60.0
+"""A stem that is to stand farther than this below the loudest one is not heard beside it anyway."""
+TRUE_PEAK_MARGIN_DB = 4.4
+"""A sound whose highest sample lies this far below the ceiling is not searched between its samples: music does not
+rise by that much there."""
+LOOKED_AHEAD_DB = 0.5
+"""Peaks between the samples are looked up for a gain this much higher than the one they are needed for."""
+TOLERANCE_LU = 0.01
+GATING_HOPS_PER_S = 10
+"""BS.1770-4: 100 ms."""
+
+Peaks = NDArray[np.float32]
+Energies = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,44 +66,17 @@ class PlacedTake:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Gain over the song: `nodes[k]` at frame `k * hop`, linear between; 1.0 beyond its ends."""
-
-    nodes: NDArray[np.float32]
-    hop: int
-
-    def gains(self, start: int, frames: int) -> NDArray[np.float32]:
-        """The gain of each of `frames` frames from `start`, shape (frames,)."""
-        first, last = start // self.hop, (start + frames) // self.hop + 2
-        places = np.arange(first, last + 1)
-        nodes = np.ones(len(places), np.float32)
-        known = (places >= 0) & (places < len(self.nodes))
-        nodes[known] = self.nodes[places[known]]
-        ramp = np.arange(self.hop, dtype=np.float32) / np.float32(self.hop)
-        line = (nodes[:-1, None] + np.diff(nodes)[:, None] * ramp).reshape(-1)
-        offset = start - first * self.hop
-        return line[offset : offset + frames]
-
-    @property
-    def reduction_db(self) -> float:
-        """The most that the curve takes away, in dB (0 or more)."""
-        return -to_db(float(self.nodes.min())) if len(self.nodes) else 0.0
-
-
-@dataclass(frozen=True)
 class Master:
-    """What was found: gain in dB by stem, the curve, and the loudness (LUFS) and true peak (dBTP) of the sum."""
+    """What was found: each stem's gain in dB, the curve they share, and what comes of it.
+
+    `lufs` is the loudness of the sum. `peak_dbtp` is the true peak of the loudest of: the sum, a stem, the sum
+    without one stem.
+    """
 
     gains_db: Mapping[str, float]
     curve: Curve
     lufs: float
     peak_dbtp: float
-
-
-def curve_hop(rate: int) -> int:
-    """Frames between two nodes: 735 or 800 nodes a second, so that the usual rates divide evenly."""
-    check_rate(rate)
-    return max(1, rate // (735 if rate % 735 == 0 else 800))
 
 
 def solve_master(
@@ -100,34 +89,44 @@ def solve_master(
     """Find gains and curve for stems given as raw takes.
 
     `frames` is the song's length (what rings past it does not count); `balance` is each stem's wanted loudness in LU
-    relative to the others. The sum then lies at `target_lufs`, no stem and no sum above CEILING_DBTP; where that would
-    need more than MOST_REDUCTION_DB of limiting, peaks come before loudness. Silent stems get 0 dB.
+    relative to the others. The sum then lies at `target_lufs`, and no stem, no sum and no sum without one of the
+    stems above CEILING_DBTP; where that would need more than MOST_REDUCTION_DB of limiting, peaks come before
+    loudness. Silent stems get 0 dB. The result does not depend on the number of processors.
     Raises MixError for no frames, a missing or infinite balance, or bad audio.
     """
-    _check(stems, frames, balance, target_lufs)
+    _check(stems, frames, rate, balance, target_lufs)
     hop = curve_hop(rate)
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="master") as pool:
-        loudness = dict(
-            zip(stems, pool.map(lambda takes: _rough_loudness(takes, frames, rate), stems.values()), strict=True)
-        )
-        static = {name: balance[name] - lufs if lufs > SILENCE else 0.0 for name, lufs in loudness.items()}
-        total, peaks = _summed(stems, static, frames, rate, hop, pool)
-        energies = _hop_energies(total, rate, hop, pool)
-    if not np.any(energies):
+    heard = {name: takes for name, takes in stems.items() if any(take.audio.any() for take in takes)}
+    if not heard:
         return Master(dict.fromkeys(stems, 0.0), Curve(np.ones(1, np.float32), hop), SILENCE, SILENCE)
-    gain, curve = _search(total, peaks, energies, rate, hop, target_lufs)
-    top = float((_node_floor(curve.nodes) * peaks[: len(curve.nodes) - 1]).max()) * gain
-    lufs = _loudness(energies, curve.nodes, gain, rate, hop)
-    return Master({name: db + to_db(gain) for name, db in static.items()}, curve, lufs, to_db(top))
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="master") as pool:
+        loudness = pool.map(lambda takes: _rough_loudness(takes, frames, rate), heard.values())
+        top = max(balance[name] for name in heard)
+        static = {
+            name: max(balance[name] - top, -WIDEST_BALANCE_LU) - max(lufs, QUIETEST_STEM_LUFS)
+            for name, lufs in zip(heard, loudness, strict=True)
+        }
+        lanes = _Lanes([(takes, np.float32(from_db(static[name]))) for name, takes in heard.items()], frames)
+        total, peaks = _summed(lanes, hop, pool)
+        if not np.isfinite(peaks).all():
+            raise MixError("a take holds values that are not finite (NaN or infinity); make it again")
+        energies = _hop_energies(total, rate, hop, pool)
+    search = _Search(lanes, peaks, energies, rate, hop, target_lufs, MAX_GAIN_DB - max(static.values()))
+    gain_db = search.gain_db()
+    nodes = search.nodes(gain_db)
+    highest = float((highest_in_hops(nodes) * search.peaks).max())
+    gains = {name: max(static[name] + gain_db, MIN_GAIN_DB) if name in static else 0.0 for name in stems}
+    return Master(gains, Curve(nodes, hop), search.loudness(gain_db), to_db(highest) + gain_db)
 
 
 def _check(
-    stems: Mapping[str, Sequence[PlacedTake]], frames: int, balance: Mapping[str, float], target_lufs: float
+    stems: Mapping[str, Sequence[PlacedTake]], frames: int, rate: int, balance: Mapping[str, float], target: float
 ) -> None:
+    check_rate(rate)
     if frames < 1:
         raise MixError(f"a song lasts at least 1 frame, not {frames}")
-    if not math.isfinite(target_lufs):
-        raise MixError(f"the loudness of a mix must be finite, not {target_lufs}; -14 LUFS is usual")
+    if not math.isfinite(target):
+        raise MixError(f"the loudness of a mix must be finite, not {target}; -14 LUFS is usual")
     for name, takes in stems.items():
         if not math.isfinite(balance.get(name, math.nan)):
             raise MixError(f"the balance names no finite loudness for {name!r}; give one in LU")
@@ -135,207 +134,212 @@ def _check(
             check_audio(take.audio)
 
 
-def _mixer(takes: Sequence[PlacedTake], rate: int, gain_db: float = 0.0) -> Mixer:
-    return Mixer([Track("stem", tuple(Placed(t.audio, t.start) for t in takes), gain_db=gain_db)], rate)
+def _added(takes: Sequence[PlacedTake], start: int, stop: int) -> Audio | None:
+    """Frames `start` to `stop` of a stem at unity, (2, n); None where none of its takes sounds."""
+    out: Audio | None = None
+    for take in takes:
+        first, last = max(start, take.start), min(stop, take.start + take.audio.shape[1])
+        if first < last:
+            if out is None:
+                out = np.zeros((2, stop - start), np.float32)
+            out[:, first - start : last - start] += take.audio[:, first - take.start : last - take.start]
+    return out
 
 
 def _rough_loudness(takes: Sequence[PlacedTake], frames: int, rate: int) -> float:
-    """A stem's gated loudness to about 0.2 LU, from every second frame: the balance needs no more."""
+    """A stem's gated loudness to about 0.2 LU, from every second frame at 48 kHz: the balance needs no more."""
     from scipy.signal import sosfilt
 
-    sos = k_weighting(rate // 2).astype(np.float32)
-    state = np.zeros((len(sos), 2, 2), np.float32)
-    hop = rate // 2 // HOPS_PER_S
-    size = 16 * hop
-    powers: list[NDArray[np.float64]] = []
-    mixer = _mixer(takes, rate)
-    for start in range(0, frames, 2 * size):
-        piece = mixer.mix(start, min(2 * size, frames - start))[:, ::2]
-        weighted, state = sosfilt(sos, piece, axis=-1, zi=state)
-        powers.append(_in_hops(weighted, hop))
-    return _gated(np.concatenate(powers) / hop)
+    step = max(1, rate // 22_050)
+    hop = rate // step // GATING_HOPS_PER_S
+    sos = k_weighting(rate // step)
+    state = np.zeros((len(sos), 2, 2))
+    size = 16 * hop * step
+    powers: list[Energies] = []
+    for start in range(0, frames, size):
+        stop = min(start + size, frames)
+        piece = _added(takes, start, stop)
+        if piece is None:  # a pause: the filter is at rest after it
+            powers.append(np.zeros(-(-(stop - start) // (hop * step))))
+            state[:] = 0.0
+        else:
+            weighted, state = sosfilt(sos, piece[:, ::step].astype(np.float64), axis=-1, zi=state)
+            settle(state)
+            powers.append(_energies(weighted, hop) / hop)
+    return _gated(np.concatenate(powers))
 
 
-def _in_hops(audio: NDArray[np.float32], hop: int) -> NDArray[np.float64]:
+def _energies(audio: NDArray[np.float64], hop: int) -> Energies:
     """The energy of each hop over the channels; the last one may be shorter."""
-    frames = audio.shape[1]
-    whole = frames // hop * hop
+    whole = audio.shape[1] // hop * hop
     head = audio[:, :whole].reshape(len(audio), -1, hop)
-    energy = np.einsum("chn,chn->h", head, head).astype(np.float64)
-    if whole < frames:
+    energy = np.einsum("chn,chn->h", head, head)
+    if whole < audio.shape[1]:
         rest = audio[:, whole:]
-        energy = np.append(energy, float(np.einsum("cn,cn->", rest, rest)))
-    return energy
+        energy = np.append(energy, np.einsum("cn,cn->", rest, rest))
+    return np.asarray(energy)
 
 
-def _gated(powers: NDArray[np.float64]) -> float:
-    if len(powers) >= 4:
+def _gated(powers: Energies) -> float:
+    """Gated loudness of mean squares by gating hop; plain loudness of what is shorter than a gating block."""
+    if len(powers) >= HOPS_PER_BLOCK:
         return gated_loudness(powers)
-    return power_to_lufs(float(powers.mean())) if len(powers) and powers.any() else SILENCE
+    lufs = power_to_lufs(float(powers.mean()))
+    return lufs if lufs >= ABSOLUTE_GATE_LUFS else SILENCE
 
 
-def _summed(
-    stems: Mapping[str, Sequence[PlacedTake]], gains_db: Mapping[str, float], frames: int, rate: int, hop: int,
-    pool: ThreadPoolExecutor,
-) -> tuple[Audio, NDArray[np.float32]]:  # fmt: skip
-    """The balanced sum, and for each hop the highest sample of the sum, of any stem, or of the sum without it: whoever
-    mutes a stem, or makes one of its takes again, must not find the others too loud together."""
+@dataclass(frozen=True)
+class _Lanes:
+    """The stems at their places in the balance, each with its gain (a ratio)."""
+
+    stems: Sequence[tuple[Sequence[PlacedTake], np.float32]]
+    frames: int
+
+    def sounds(self, start: int, stop: int) -> tuple[Audio, list[Audio]]:
+        """The sum of all stems over some frames, and with it everything else whose peaks count: each stem, and the
+        sum without it. Whoever mutes a stem, or makes one of its takes again, must not find the rest too loud.
+
+        Beyond the song all is silent.
+        """
+        first, last = max(0, start), min(stop, self.frames)
+        pieces = []
+        for takes, gain in self.stems:
+            piece = _added(takes, first, last)
+            if piece is not None:
+                piece *= gain
+                pieces.append(piece)
+        whole = np.zeros((2, last - first), np.float32)
+        for piece in pieces:
+            whole += piece
+        others = [whole - piece for piece in pieces] if len(pieces) > 2 else []
+        sounds = [whole, *pieces, *others] if len(pieces) > 1 else [whole]
+        if (first, last) != (start, stop):
+            sounds = [np.pad(sound, ((0, 0), (first - start, stop - last))) for sound in sounds]
+        return sounds[0], sounds
+
+
+def _summed(lanes: _Lanes, hop: int, pool: ThreadPoolExecutor) -> tuple[Audio, Peaks]:
+    """The sum, and for each hop the highest sample of all sounds that count."""
+    frames = lanes.frames
     total = np.zeros((2, frames), np.float32)
     peaks = np.zeros(-(-frames // hop), np.float32)
-    mixers = [_mixer(takes, rate) for takes in stems.values()]
-    gains = [np.float32(from_db(gains_db[name])) for name in stems]
     size = BLOCK // hop * hop
 
     def block(start: int) -> None:
-        count = min(size, frames - start)
-        where = slice(start // hop, start // hop - (-count // hop))
-        pieces = [mixer.mix(start, count) * gain for mixer, gain in zip(mixers, gains, strict=True)]
-        whole = total[:, start : start + count]
-        for piece in pieces:
-            whole += piece
-        for sound in (whole, *pieces, *(whole - piece for piece in pieces)):
-            np.maximum(peaks[where], _hop_peaks(sound, hop), out=peaks[where])
+        stop = min(start + size, frames)
+        where = slice(start // hop, -(-stop // hop))
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found in the peaks
+            whole, sounds = lanes.sounds(start, stop)
+            for sound in sounds:
+                np.maximum(peaks[where], hop_peaks(sound, hop), out=peaks[where])
+        total[:, start:stop] = whole
 
     list(pool.map(block, range(0, frames, size)))
     return total, peaks
 
 
-def _hop_peaks(audio: Audio, hop: int) -> NDArray[np.float32]:
-    frames = audio.shape[1]
-    whole = frames // hop * hop
-    head = audio[:, :whole].reshape(len(audio), -1, hop)
-    peaks = np.maximum(head.max(axis=(0, 2)), -head.min(axis=(0, 2))) if whole else np.zeros(0, np.float32)
-    if whole < frames:
-        peaks = np.append(peaks, np.abs(audio[:, whole:]).max())
-    return peaks.astype(np.float32)
-
-
-def _hop_energies(total: Audio, rate: int, hop: int, pool: ThreadPoolExecutor) -> NDArray[np.float64]:
+def _hop_energies(total: Audio, rate: int, hop: int, pool: ThreadPoolExecutor) -> Energies:
     """The K-weighted energy of each hop of the sum, over both channels."""
     from scipy.signal import sosfilt
 
     sos = k_weighting(rate)
+    size = BLOCK // hop * hop
 
-    def channel(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    def channel(samples: NDArray[np.float32]) -> Energies:
         state = np.zeros((len(sos), 2))
-        size = BLOCK // hop * hop
-        parts: list[NDArray[np.float64]] = []
+        parts: list[Energies] = []
         for start in range(0, len(samples), size):
             weighted, state = sosfilt(sos, samples[start : start + size].astype(np.float64), zi=state)
-            parts.append(_in_hops(weighted[None], hop))
+            settle(state)
+            parts.append(_energies(weighted[None], hop))
         return np.concatenate(parts)
 
     left, right = pool.map(channel, total)
     return np.asarray(left + right)
 
 
-def _search(
-    total: Audio, peaks: NDArray[np.float32], energies: NDArray[np.float64], rate: int, hop: int, target: float
-) -> tuple[float, Curve]:
-    """The master gain, and the curve for it, whose result is as loud as wanted."""
-    flat = np.ones(len(energies) + 1, np.float32)
-    gain = from_db(target - _loudness(energies, flat, 1.0, rate, hop))
-    highest = peaks.copy()
-    ceiling = from_db(CEILING_DBTP)
-    nodes = flat
-    for _ in range(SEARCH_STEPS):
-        # Peaks between samples are looked up only where they can matter at a gain this high, and 1 dB above it.
-        highest = _with_true_peaks(total, highest, ceiling / (gain * from_db(1.0)), hop)
-        nodes = _nodes(highest * gain, ceiling, rate / hop)
-        deepest = -to_db(float(nodes.min()))
-        if deepest > MOST_REDUCTION_DB:
-            gain *= from_db(MOST_REDUCTION_DB - deepest - 0.01)
-            target = -math.inf  # peaks come first: no more loudness is asked for
-            continue
-        missing = target - _loudness(energies, nodes, gain, rate, hop)
-        if missing < 0.02:
-            break
-        gain *= from_db(min(missing, 1.0))
-    peaks[:] = highest
-    return gain, Curve(nodes, hop)
+class _Search:
+    """The search for the gain of all stems together under which the limited sum is as loud as wanted.
+
+    Both the loudness and the reduction grow with the gain, so a bisection finds it.
+    """
+
+    def __init__(
+        self, lanes: _Lanes, peaks: Peaks, energies: Energies, rate: int, hop: int, target: float, most_db: float
+    ) -> None:
+        self.peaks = peaks
+        self._lanes, self._energies = lanes, energies
+        self._rate, self._hop, self._target, self._most_db = rate, hop, target, most_db
+
+    def nodes(self, gain_db: float) -> NDArray[np.float32]:
+        """The curve that this gain needs."""
+        return limiting_nodes(self.peaks, from_db(CEILING_DBTP - gain_db), self._rate / self._hop)
+
+    def loudness(self, gain_db: float) -> float:
+        """The loudness of the sum at this gain, under its curve."""
+        nodes = self.nodes(gain_db).astype(np.float64)
+        limited = self._energies * ((nodes[:-1] + nodes[1:]) / 2 * from_db(gain_db)) ** 2
+        return _hops_loudness(limited, self._lanes.frames, self._rate, self._hop)
+
+    def gain_db(self) -> float:
+        """The gain; `peaks` then hold the peaks between the samples wherever its curve depends on them."""
+        looked_db = -math.inf
+        while (gain_db := self._gain_for_peaks()) > looked_db:
+            looked_db = gain_db + LOOKED_AHEAD_DB
+            self._look_between(from_db(CEILING_DBTP - looked_db - TRUE_PEAK_MARGIN_DB))
+        return gain_db
+
+    def _gain_for_peaks(self) -> float:
+        """The gain for the peaks as they are known."""
+        unlimited = CEILING_DBTP - to_db(float(self.peaks.max()))
+        plain = _hops_loudness(self._energies, self._lanes.frames, self._rate, self._hop)
+        if plain == SILENCE:  # nothing to be heard is raised by nothing
+            return min(0.0, unlimited, self._most_db)
+        low, high = self._target - plain, min(unlimited + MOST_REDUCTION_DB, self._most_db)
+        if high <= low or self.loudness(high) <= self._target:
+            return high
+        return _root(lambda db: self._target - self.loudness(db), low, high)
+
+    def _look_between(self, level: float) -> None:
+        """Raise the peaks by what lies between the samples, in all hops and sounds that come above `level`."""
+        for first, last in _runs(np.flatnonzero(self.peaks > level)):
+            start, stop = first * self._hop, min((last + 1) * self._hop, self._lanes.frames)
+            _, sounds = self._lanes.sounds(start - REACH, stop + REACH)
+            near = [sound for sound in sounds if max(float(sound.max()), -float(sound.min())) > level]
+            gaps = gap_peaks(np.concatenate(near), level * OVERSHOOT)
+            found = np.maximum.reduceat(np.maximum(gaps[:-1], gaps[1:]), np.arange(0, stop - start, self._hop))
+            np.maximum(self.peaks[first : last + 1], found, out=self.peaks[first : last + 1])
 
 
-def _with_true_peaks(total: Audio, peaks: NDArray[np.float32], ceiling: float, hop: int) -> NDArray[np.float32]:
-    """The peaks with those between the samples, for hops that come near `ceiling`."""
-    near = np.flatnonzero(peaks > ceiling * TRUE_PEAK_MARGIN)
-    result = peaks.copy()
-    frames = total.shape[1]
-    for first, last in _runs(near):
-        start, stop = first * hop, min((last + 1) * hop, frames)
-        between = gap_peaks(padded_block(total, start, stop), 0.0)
-        inside = np.maximum(between[:-1], between[1:])
-        edges = np.arange(0, len(inside), hop)
-        found = np.maximum.reduceat(inside, edges)
-        result[first : last + 1] = np.maximum(result[first : last + 1], found)
-    return result
+def _hops_loudness(energies: Energies, frames: int, rate: int, hop: int) -> float:
+    """The gated loudness of `frames` frames whose K-weighted energy in each hop is known."""
+    count = round(rate / GATING_HOPS_PER_S / hop)
+    whole = len(energies) // count
+    if whole < HOPS_PER_BLOCK:
+        return _gated(np.array([energies.sum() / frames]))
+    return _gated(energies[: whole * count].reshape(whole, count).sum(axis=1) / (count * hop))
 
 
-def _runs(places: NDArray[np.int64], most: int = 1024) -> list[tuple[int, int]]:
+def _root(missing: Callable[[float], float], low: float, high: float) -> float:
+    """Where a loudness that grows with the gain stops being too low, to TOLERANCE_LU; too high it never is."""
+    while high - low > TOLERANCE_LU:
+        middle = (low + high) / 2
+        if missing(middle) > 0:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _runs(places: NDArray[np.intp], most: int = 512) -> list[tuple[int, int]]:
     """Consecutive numbers as (first, last) pairs; small gaps are bridged, long runs are cut."""
     if not len(places):
         return []
     cuts = np.flatnonzero(np.diff(places) > 4)
-    firsts = [places[0], *places[cuts + 1]]
-    lasts = [*places[cuts], places[-1]]
+    firsts = [int(places[0]), *places[cuts + 1].tolist()]
+    lasts = [*places[cuts].tolist(), int(places[-1])]
     return [
-        (start, min(start + most - 1, int(last)))
+        (start, min(start + most - 1, last))
         for first, last in zip(firsts, lasts, strict=True)
-        for start in range(int(first), int(last) + 1, most)
+        for start in range(first, last + 1, most)
     ]
-
-
-def _nodes(peaks: NDArray[np.float32], ceiling: float, nodes_per_s: float) -> NDArray[np.float32]:
-    """The smoothest curve that keeps every hop at or below `ceiling`.
-
-    In decibels: a release line falls from each peak, a minimum filter looks ahead by the attack, and a mean of the
-    same width rounds its corners; a mean of values that are all low enough is low enough. A hop lies between two
-    nodes, so both take the lower of their neighbours.
-    """
-    from scipy.ndimage import maximum_filter1d, uniform_filter1d
-
-    with np.errstate(divide="ignore"):
-        over = np.maximum(20 * np.log10(peaks / ceiling), 0.0)
-    at_nodes = np.maximum(np.append(over, 0.0), np.append(0.0, over))
-    slope = RELEASE_DB_PER_S / nodes_per_s
-    line = slope * np.arange(len(at_nodes))
-    released = np.maximum.accumulate(at_nodes + line) - line
-    released = np.maximum(released, at_nodes)
-    width = 2 * max(1, round(ATTACK_S * nodes_per_s / 2)) + 1
-    held = maximum_filter1d(released, width, mode="nearest")
-    smooth = uniform_filter1d(held, width, mode="nearest")
-    return np.asarray(10 ** (-smooth / 20), dtype=np.float32)
-
-
-def giving_way(sound: Audio, others: Audio, ceiling: float, rate: int) -> Curve | None:
-    """The curve by which `sound` must give way to `others` for their sum to keep below `ceiling` (a ratio).
-
-    Both are float32 (2, n); the curve counts from their first frame. None where nothing needs to be done. Where the
-    others alone are louder than that, the sound is taken down by as much as is of any use.
-    """
-    hop = curve_hop(rate)
-    total = sound + others
-    over = np.abs(total) > ceiling
-    if not over.any():
-        return None
-    share = np.ones(sound.shape, np.float32)
-    room = np.copysign(np.float32(ceiling), total[over]) - others[over]
-    heard = np.where(sound[over] == 0.0, np.float32(np.inf), sound[over])  # what is silent can give nothing way
-    share[over] = np.clip(room / heard, from_db(-MOST_GIVEN_WAY_DB), 1.0)
-    needed = 1.0 / (1.0 - _hop_peaks(1.0 - share, hop))
-    return Curve(_nodes(needed.astype(np.float32), 1.0, rate / hop), hop)
-
-
-def _node_floor(nodes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The highest gain inside each hop."""
-    return np.maximum(nodes[:-1], nodes[1:])
-
-
-def _loudness(energies: NDArray[np.float64], nodes: NDArray[np.float32], gain: float, rate: int, hop: int) -> float:
-    """The gated loudness of the sum under the curve, from its hops' energies."""
-    middle = (nodes[:-1].astype(np.float64) + nodes[1:]) / 2
-    limited = energies * (middle * gain) ** 2
-    count = round(rate / HOPS_PER_S / hop)
-    if len(limited) < count:
-        return power_to_lufs(float(limited.sum()) / (len(limited) * hop))
-    edges = np.arange(0, len(limited) - count + 1, count)
-    return _gated(np.add.reduceat(limited, edges)[: len(edges)] / (count * hop))

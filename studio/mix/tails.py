@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -28,38 +27,10 @@ INAUDIBLE_DB = -80.0
 QUIET_START_DB = -80.0
 FADE_IN_FRAMES = 32
 FADE_OUT_S = 0.008
-#: A mean above this (dBFS) over a clip is reported as an offset: it makes a click at every edit.
-MAX_OFFSET_DB = -60.0
 
 
-@dataclass(frozen=True, slots=True)
-class ClipAudio:
-    """A take on the grid.
-
-    Attributes:
-        audio: float32 (channels, n): exactly `frames` for `wrap` and `cut`, at least `frames` for `ring`.
-        frames: the length of the clip's bars.
-        tail_frames: what the take held past `frames`.
-        offset: the mean of the louder channel (1.0 is full scale), see `has_offset`.
-    """
-
-    audio: Audio
-    frames: int
-    tail_frames: int
-    offset: float
-
-    def __post_init__(self) -> None:
-        if self.audio.shape[1] < self.frames:
-            raise MixError(f"a clip of {self.frames} frames was given only {self.audio.shape[1]}")
-
-    @property
-    def has_offset(self) -> bool:
-        """Whether the audio is not centred on zero."""
-        return self.offset > from_db(MAX_OFFSET_DB)
-
-
-def clip_from_take(take: Audio, frames: int, mode: TailMode, rate: int) -> ClipAudio:
-    """Put a take on the grid.
+def clip_from_take(take: Audio, frames: int, mode: TailMode, rate: int) -> Audio:
+    """Put a take on the grid: float32 (channels, n) of exactly `frames` for `wrap` and `cut`, at least that for `ring`.
 
     Args:
         take: float32 (1 or 2 channels, n), starting at the cell's first frame; `n` may be smaller than
@@ -76,21 +47,12 @@ def clip_from_take(take: Audio, frames: int, mode: TailMode, rate: int) -> ClipA
     if frames < 1:
         raise MixError(f"a clip lasts at least 1 frame, not {frames}")
     if mode == "wrap":
-        audio = _wrap(take, frames)
-    elif mode == "ring":
-        audio = _ring(take, frames, rate)
-    elif mode == "cut":
-        audio = _cut(take, frames, rate)
-    else:
-        raise MixError(f"tails can be {', '.join(TAIL_MODES)}, not {mode!r}")
-    return ClipAudio(audio, frames, max(0, take.shape[1] - frames), dc_offset(audio))
-
-
-def dc_offset(audio: Audio) -> float:
-    """Return the mean of the channel that lies farther from zero, as a magnitude (1.0 is full scale)."""
-    if audio.shape[1] == 0:
-        return 0.0
-    return float(np.abs(audio.mean(axis=1, dtype=np.float64)).max())
+        return _wrap(take, frames)
+    if mode == "ring":
+        return _ring(take, frames, rate)
+    if mode == "cut":
+        return _cut(take, frames, rate)
+    raise MixError(f"tails can be {', '.join(TAIL_MODES)}, not {mode!r}")
 
 
 def _fitted(take: Audio, frames: int) -> Audio:

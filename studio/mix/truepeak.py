@@ -76,8 +76,7 @@ def gap_peaks(padded: Audio, floor: float) -> NDArray[np.float32]:
     wanted = np.flatnonzero(near * OVERSHOOT > floor)
     out = np.zeros((rows, WINDOW), dtype=np.float32)
     if len(wanted):
-        for channel in room:
-            windows = np.lib.stride_tricks.sliding_window_view(channel, width)[::WINDOW]
+        for windows in np.lib.stride_tricks.sliding_window_view(room, width, axis=1)[:, ::WINDOW]:
             chosen = windows[:rows] if len(wanted) == rows else windows[wanted]
             points = np.abs(_interpolated(chosen))
             peaks = np.maximum(np.maximum(points[:, :, 0], points[:, :, 1]), points[:, :, 2])
@@ -96,10 +95,8 @@ def _interpolated(windows: NDArray[np.float32]) -> NDArray[np.float32]:
 class TruePeakMeter:
     """Measures the true peak of audio pushed in pieces of any size."""
 
-    def __init__(self, channels: int = 2, floor: float = 0.0) -> None:
-        """Measure `channels`; a peak that does not exceed `floor` may be reported as any value up to it."""
+    def __init__(self, channels: int = 2) -> None:
         self._tail: Audio = np.zeros((channels, 2 * REACH), dtype=np.float32)
-        self._floor = floor
         self._peak = 0.0
 
     def push(self, audio: Audio) -> None:
@@ -110,13 +107,13 @@ class TruePeakMeter:
             self._scan(np.concatenate((self._tail, piece), axis=1))
 
     def _scan(self, padded: Audio) -> None:
-        self._peak = max(self._peak, float(gap_peaks(padded, max(self._peak, self._floor)).max()))
+        self._peak = max(self._peak, float(gap_peaks(padded, self._peak).max()))
         self._tail = padded[:, -2 * REACH :].copy()
 
     def peak(self) -> float:
         """Return the true peak so far as an amplitude ratio (1.0 is full scale), the ringing-out included."""
         ending = np.concatenate((self._tail, np.zeros((self._tail.shape[0], REACH), np.float32)), axis=1)
-        return max(self._peak, float(gap_peaks(ending, max(self._peak, self._floor)).max()))
+        return max(self._peak, float(gap_peaks(ending, self._peak).max()))
 
 
 def true_peak(audio: Audio) -> float:

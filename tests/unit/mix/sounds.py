@@ -41,3 +41,8 @@ def hits(frames: int, amplitude: float = 0.9, seed: int = 1, rate: int = RATE, e
         room = min(len(hit), frames - start)
         out[:, start : start + room] += (amplitude * hit[:room] * np.array([[1.0], [0.8]])).astype(np.float32)
     return out
+
+
+def on_24_bits(audio: Audio) -> Audio:
+    """The audio rounded to the grid of 24-bit samples, inside full scale."""
+    return np.asarray(np.clip(np.rint(audio * np.float32(1 << 23)), 1 - (1 << 23), (1 << 23) - 1) / np.float32(1 << 23))

@@ -61,8 +61,10 @@ def test_silence_and_nothing() -> None:
     assert true_peak(np.full((1, 1), -0.5, np.float32)) == pytest.approx(0.5, rel=1e-6)
 
 
-def test_a_floor_leaves_readings_above_it_exact() -> None:
+def test_gaps_that_cannot_reach_the_floor_are_left_out_and_the_others_exact() -> None:
     audio = noise(20_000)
-    meter = TruePeakMeter(floor=0.5 * true_peak(audio))
-    meter.push(audio)
-    assert meter.peak() == true_peak(audio)
+    audio[:, 5_000:15_000] *= np.float32(0.01)
+    padded = np.pad(audio, ((0, 0), (REACH, REACH)))
+    everything, loud = gap_peaks(padded, 0.0), gap_peaks(padded, 0.2)
+    np.testing.assert_array_equal(loud[everything > 0.2], everything[everything > 0.2])
+    assert not loud[6_000:14_000].any()
