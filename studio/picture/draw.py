@@ -74,8 +74,10 @@ def check_picture_path(path: Path) -> None:
     try:
         with open(path, "rb") as file:
             is_picture = file.read(len(_PNG)) == _PNG
-    except (OSError, ValueError):
+    except OSError:
         return  # nothing is there, or nothing can be: writing tells
+    except ValueError:
+        raise PictureError(f"picture {str(path)[:200]!r}: this is no path; choose another name") from None
     if not is_picture:
         raise PictureError(f"{path} is there and is no PNG picture; choose another name")
 
