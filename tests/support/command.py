@@ -43,8 +43,7 @@ def stemwright(*words: str | Path) -> Outcome:
         try:
             code = main([str(word) for word in words])
         except SystemExit as leaving:
-            assert isinstance(leaving.code, int)
-            code = leaving.code
+            code = int(leaving.code or 0)
     return Outcome(code, out.getvalue(), err.getvalue())
 
 

@@ -44,14 +44,14 @@ def _seconds(beat: Fraction, lines: list[Fraction], tempo: str) -> Fraction:
         low, _, high = speed.partition("..")
         points.append((lines[int(bar) - 1], Fraction(low), Fraction(high or low)))
     total = 60 * min(beat, points[0][0]) / points[0][1]  # a pickup
-    for k, (start, low, high) in enumerate(points):
+    for k, (start, begin, goal) in enumerate(points):
         end = points[k + 1][0] if k + 1 < len(points) else lines[-1]
         inside = max(min(beat, end) - start, Fraction(0))
-        if low == high:
-            total += 60 * inside / low
+        if begin == goal:
+            total += 60 * inside / begin
         else:
-            slope = (high - low) / (end - start)
-            total += 60 / slope * _ln(1 + slope * inside / low)
+            slope = (goal - begin) / (end - start)
+            total += 60 / slope * _ln(1 + slope * inside / begin)
     return total
 
 
