@@ -108,4 +108,5 @@ def giving_way(sound: Audio, company: Sequence[Audio], ceiling: float, rate: int
             lost = np.maximum(lost, hop_peaks(1.0 - share, hop))
     if not lost.any():
         return None
-    return Curve(limiting_nodes(1.0 / (1.0 - lost), 1.0, rate / hop), hop)
+    needed = np.reciprocal(np.float32(1.0) - lost)
+    return Curve(limiting_nodes(needed, 1.0, rate / hop), hop)

@@ -69,8 +69,8 @@ class PlacedTake:
 class Master:
     """What was found: each stem's gain in dB, the curve they share, and what comes of it.
 
-    `lufs` is the loudness of the sum. `peak_dbtp` is the true peak of the loudest of: the sum, a stem, the sum
-    without one stem.
+    `lufs` is the loudness of the sum. `peak_dbtp` is the peak of the loudest of: the sum, a stem, the sum without
+    one stem; a true peak where it comes near the ceiling, of the samples alone where it does not.
     """
 
     gains_db: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""What must hold in the sound room whatever the audio: limiter, mixer and tails."""
+"""What must hold in the sound room whatever the audio: limiter, levels, mixer and tails."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.mix.arrays import Audio, from_db
+from studio.mix.arrays import Audio, from_db, to_db
+from studio.mix.curve import Curve, attack_nodes, curve_hop, giving_way
 from studio.mix.limiter import gain_regions, limit
+from studio.mix.loudness import integrated_loudness
+from studio.mix.master import CEILING_DBTP, MOST_REDUCTION_DB, PlacedTake, solve_master
 from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.tails import TAIL_MODES, TailMode, clip_from_take
 from studio.mix.truepeak import true_peak, true_peak_dbtp
+from tests.unit.mix.sounds import finished, heard_alike
 
 RATE = 44_100
 
@@ -130,3 +134,72 @@ def test_wrapping_loses_no_sound(audio: Audio, frames: int) -> None:
         piece = quiet[:, start : start + frames]
         expected[:, : piece.shape[1]] += piece
     np.testing.assert_allclose(clip, expected, rtol=1e-5, atol=2e-5)
+
+
+@st.composite
+def stems_and_balance(draw: st.DrawFn) -> tuple[dict[str, list[PlacedTake]], dict[str, float], int]:
+    """One to four stems of up to three takes, which may overlap, ring past the song or be silent."""
+    frames = draw(st.integers(1, 20_000))
+    stems = {}
+    for index in range(draw(st.integers(1, 4))):
+        takes = [
+            PlacedTake(random_audio(draw(st.integers(0, 999)), draw(st.integers(1, 9_000)), channels, burst), start)
+            for start, channels, burst in draw(
+                st.lists(st.tuples(st.integers(0, frames), st.sampled_from([1, 2]), st.integers(0, 3)), max_size=3)
+            )
+        ]
+        stems[str(index)] = takes
+    return stems, {name: draw(st.floats(-40.0, 10.0)) for name in stems}, frames
+
+
+@given(material=stems_and_balance(), rate=st.sampled_from([11_025, RATE, 48_000, 96_000]))
+@settings(max_examples=120)
+def test_no_sum_of_stems_exceeds_the_ceiling(
+    material: tuple[dict[str, list[PlacedTake]], dict[str, float], int], rate: int
+) -> None:
+    stems, balance, frames = material
+    master = solve_master(stems, frames, rate, balance)
+    audio = finished(stems, master, frames)
+    for sound in heard_alike(audio).values():
+        assert to_db(float(np.abs(sound).max())) <= CEILING_DBTP + 1e-3
+        assert true_peak_dbtp(sound) <= CEILING_DBTP + 0.1
+    assert master.curve.reduction_db <= MOST_REDUCTION_DB + 1e-3
+    steps = np.diff(20 * np.log10(master.curve.nodes.astype(np.float64)))
+    attack = attack_nodes(rate / curve_hop(rate))
+    assert float(np.abs(steps).max(initial=0.0)) <= MOST_REDUCTION_DB / attack + 1e-3
+    # On target, or below it because the peaks (or a stem next to silence) do not let it rise.
+    assert integrated_loudness(heard_alike(audio)["mix"], rate) <= -14.0 + 0.3
+
+
+@given(seed=st.integers(0, 999), hop=st.integers(1, 130), start=st.integers(-500, 2000), data=st.data())
+@settings(max_examples=100)
+def test_a_curve_has_the_same_bits_in_any_partition(seed: int, hop: int, start: int, data: st.DataObject) -> None:
+    generator = np.random.Generator(np.random.PCG64(seed))
+    curve = Curve(generator.uniform(0.03, 1.0, data.draw(st.integers(1, 40))).astype(np.float32), hop)
+    frames = data.draw(st.integers(0, 3000))
+    cuts = sorted(data.draw(st.sets(st.integers(0, frames), max_size=8)) | {0, frames})
+    parts = [curve.gains(start + a, b - a) for a, b in pairwise([*cuts, frames])]
+    whole = curve.gains(start, frames)
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert bool(((whole >= curve.nodes.min() * (1 - 1e-6)) & (whole <= curve.nodes.max() * (1 + 1e-6))).all())
+
+
+@given(sound=sounds, seed=st.integers(0, 999), level=st.floats(0.0, 1.0), companies=st.integers(1, 3))
+@settings(max_examples=120)
+def test_giving_way_keeps_every_sum_below_the_ceiling(sound: Audio, seed: int, level: float, companies: int) -> None:
+    frames, ceiling = sound.shape[1], from_db(-1.2)
+    company = []
+    for index in range(companies):
+        # Alone they keep 1 dB below the ceiling, which leaves the sound, at -30 dB, room enough.
+        others = random_audio(seed + index, frames, 2, 2)
+        company.append(np.float32(level * ceiling * from_db(-1.0) / max(1e-9, float(np.abs(others).max()))) * others)
+    sound = np.clip(sound, -2.0, 2.0)
+    before = [sound.copy(), *(others.copy() for others in company)]
+    curve = giving_way(sound, company, ceiling, RATE)
+    gains = np.ones(frames, np.float32) if curve is None else curve.gains(0, frames)
+    for others in company:
+        assert float(np.abs(sound * gains + others).max()) <= ceiling * (1 + 1e-5)
+    if curve is None:
+        assert all(float(np.abs(sound + others).max()) <= ceiling for others in company)
+    for now, then in zip([sound, *company], before, strict=True):
+        np.testing.assert_array_equal(now, then)
