@@ -244,7 +244,8 @@ class Bounce:
         def blocks() -> Iterator[Audio]:
             at = 0
             for block in mixer.blocks(self._frames):
-                gains = self._curve.gains(at, block.shape[1]) * self._closing(at, block.shape[1])
+                gains = self._curve.gains(at, block.shape[1])
+                self._close(gains, at)
                 grid: Audio = np.rint(block * (gains * np.float32(STEPS)))
                 np.clip(grid, -STEPS, STEPS - 1, out=grid)
                 with guard:
@@ -255,11 +256,12 @@ class Bounce:
         path = self._folder.file(stem_file(self._song, stem))
         write_wav(path, blocks(), song.rate, channels=2, frames=self._frames, info=info)
 
-    def _closing(self, start: int, frames: int) -> NDArray[np.float32]:
-        """The gain with which the song's last moment goes to zero: whatever still rings there is faded, not cut."""
+    def _close(self, gains: NDArray[np.float32], start: int) -> None:
+        """Take gains from frame `start` on to zero in the song's last moment: what still rings there is faded."""
         length = min(round(CLOSING_S * self._song.rate), self._frames)
-        left = self._frames - 1 - np.arange(start, start + frames)
-        return np.sin(np.pi / 2 * np.clip(left / max(length - 1, 1), 0, 1)).astype(np.float32)
+        left = self._frames - 1 - np.arange(max(start, self._frames - length), start + len(gains))
+        if len(left):
+            gains[-len(left) :] *= np.sin(np.pi / 2 * left / max(length - 1, 1)).astype(np.float32)
 
     def _add_from_file(self, stem: Stem, total: NDArray[np.int32]) -> None:
         """Add a stem that did not change, as its file has it; a missing or foreign file is made anew."""

@@ -119,8 +119,10 @@ def _play(
         audio += voice.render(_hits(notes, layer, clock), frames)
     if cancel():
         raise Cancelled("cancelled")
+    # What has died away needs no effects: usually that is most of the room that was left for ringing.
+    sounding = min(_end(audio, request.frames) + round(tail * request.rate), frames)
     triggers = [clock.frame(start) for start in kick_starts(request.context)]
-    return _trimmed(chain.apply(audio, request.rate, bpm, triggers), request.frames, request.rate)
+    return _trimmed(chain.apply(audio[:, :sounding], request.rate, bpm, triggers), request.frames, request.rate)
 
 
 def _layer(layers: tuple[str, ...], layer: int) -> str:
@@ -138,10 +140,15 @@ def _hits(notes: tuple[Note, ...], layer: int, clock: CellClock) -> list[Hit]:
     return hits
 
 
+def _end(audio: Audio, frames: int) -> int:
+    """The frame after the last one that is heard; at least `frames`."""
+    loud = np.flatnonzero(np.max(np.abs(audio[:, frames:]), axis=0) > SILENCE)
+    return frames + (int(loud[-1]) + 1 if loud.size else 0)
+
+
 def _trimmed(audio: Audio, frames: int, rate: int) -> Audio:
     """The audio without the silence after its tail; the last 20 ms before the cut fade to zero."""
-    loud = np.flatnonzero(np.max(np.abs(audio[:, frames:]), axis=0) > SILENCE)
-    end = frames + (int(loud[-1]) + 1 if loud.size else 0)
+    end = _end(audio, frames)
     fade = min(round(0.02 * rate), end - frames)
     audio = np.ascontiguousarray(audio[:, :end])
     if fade:

@@ -1,4 +1,4 @@
-"""Makes takes for cells: first every part is written, then all are played, on as many cores as there are."""
+"""Makes takes for cells: parts are written one after the other, and played meanwhile on as many cores as there are."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def make_cells(
             for job, request in zip(ordered, requests, strict=True):
                 engine = load_engine(song.stem(job.stem).engine)
                 ahead.append((job, pool.submit(engine.generate, request, cancel)))
-                if len(ahead) > threads:  # no more results wait in memory than there are hands
+                if len(ahead) > 2 * threads:  # enough to keep every hand busy, few enough to hold in memory
                     yield _next(ahead)
             while ahead:
                 yield _next(ahead)
@@ -62,12 +62,11 @@ def _next(ahead: deque[tuple[CellJob, Future[StemResult]]]) -> tuple[CellJob, St
     return job, future.result()
 
 
-def written_requests(song: Song, jobs: Sequence[CellJob], cancel: Cancel = never_cancelled) -> list[StemRequest]:
+def written_requests(song: Song, jobs: Sequence[CellJob], cancel: Cancel = never_cancelled) -> Iterator[StemRequest]:
     """The requests of `jobs`, in their order, with the notes of every part that can be written before it is played;
-    each part hears those before it."""
+    each part hears those before it. Written one by one, so that others can already be played meanwhile."""
     timeline = Timeline(song)
     notes = _present_notes(song, {(job.section, job.stem) for job in jobs})
-    requests: list[StemRequest] = []
     for job in jobs:
         if cancel():
             raise Cancelled("cancelled")
@@ -78,8 +77,7 @@ def written_requests(song: Song, jobs: Sequence[CellJob], cancel: Cancel = never
             written = cast(Composer, engine).compose(request)
             notes[job.section, job.stem] = written
             request = replace(request, notes=written)
-        requests.append(request)
-    return requests
+        yield request
 
 
 def _present_notes(song: Song, making: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[Note, ...]]:

@@ -94,7 +94,6 @@ class KitVoice:
         self._kit = kit
         self._gain = 10.0 ** (kit.trim_db / 20.0)
         self._fonts: dict[str, FontVoice] = {}
-        self._tail = 0
 
     def keys(self) -> frozenset[int]:
         """Return the keys that sound."""
@@ -121,10 +120,8 @@ class KitVoice:
         return out
 
     def tail_frames(self) -> int:
-        """Return the length, in frames, of the longest piece."""
-        if not self._tail:
-            self._tail = max(self._sound(key, 100)[0].shape[1] for key in self._kit.pieces)
-        return self._tail
+        """Return an upper bound in frames: no piece of a kit rings longer. To know the longest, all would be loaded."""
+        return round(MAX_RING_SECONDS * self.rate)
 
     def _piece(self, key: int) -> Piece:
         if key not in self._kit.pieces:
