@@ -55,7 +55,7 @@ def compose(request: StemRequest, style: Style) -> tuple[Note, ...]:
         layer = style.harmony.layers[index]
         shapes = voicings(request, style, layer.voicing)
         drafts += _layer(layer, index, shapes, request, style, random)
-    return finish(_apart(drafts, style.harmony.low, style.harmony.high), request, style, random)
+    return finish(_apart(drafts, style.harmony.low - 12, style.harmony.high + 12), request, style, random)
 
 
 def _layer(
@@ -165,19 +165,29 @@ def _tied(drafts: list[Draft]) -> list[Draft]:
 
 
 def _apart(drafts: list[Draft], low: int, high: int) -> list[Draft]:
-    """Where two instruments would hold the same pitch at once, the second takes it an octave away; where that is
-    taken too or out of reach, it leaves the tone to the first."""
+    """No two instruments hold the same pitch at once: a later one moves away by an octave as a whole, so that its
+    voices are still led, and what is still taken then it leaves to the others."""
     kept: list[Draft] = []
-    taken: dict[int, list[tuple[Fraction, Fraction, int]]] = {}
-
-    def free(draft: Draft, pitch: int) -> bool:
-        end = draft.start + draft.beats
-        return not any(a < end and draft.start < b and layer != draft.layer for a, b, layer in taken.get(pitch, ()))
-
-    for draft in sorted(drafts, key=lambda d: (d.layer, d.start, d.pitch)):
-        octaves = (draft.pitch, draft.pitch - 12, draft.pitch + 12)
-        pitch = next((p for p in octaves if (p == draft.pitch or low <= p <= high) and free(draft, p)), None)
-        if pitch is not None:
-            taken.setdefault(pitch, []).append((draft.start, draft.start + draft.beats, draft.layer))
-            kept.append(replace(draft, pitch=pitch))
+    for layer in sorted({draft.layer for draft in drafts}):
+        mine = [draft for draft in drafts if draft.layer == layer]
+        taken: dict[int, list[tuple[Fraction, Fraction]]] = {}
+        for draft in kept:
+            taken.setdefault(draft.pitch, []).append((draft.start, draft.start + draft.beats))
+        shift = min((0, -12, 12), key=lambda by: (_cost_of(by, mine, taken, low, high), abs(by), by))
+        moved = [replace(draft, pitch=draft.pitch + shift) for draft in mine]
+        kept += [draft for draft in moved if _is_free(draft, taken)]
     return kept
+
+
+def _cost_of(
+    shift: int, drafts: list[Draft], taken: dict[int, list[tuple[Fraction, Fraction]]], low: int, high: int
+) -> int:
+    """How many notes a shift would lose; out of the part's range it is no choice."""
+    if shift and not all(low <= draft.pitch + shift <= high for draft in drafts):
+        return len(drafts) + 1
+    return sum(not _is_free(replace(draft, pitch=draft.pitch + shift), taken) for draft in drafts)
+
+
+def _is_free(draft: Draft, taken: dict[int, list[tuple[Fraction, Fraction]]]) -> bool:
+    end = draft.start + draft.beats
+    return not any(start < end and draft.start < stop for start, stop in taken.get(draft.pitch, ()))
