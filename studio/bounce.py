@@ -37,7 +37,7 @@ DEFAULT_BALANCE = {"drums": -4.0, "bass": -6.0, "harmony": -9.0, "lead": -9.0, "
 STEPS = 1 << 23
 
 CLOSING_S = 0.25
-GIVING_WAY_DB = (-1.2, -1.4, -1.7, -2.1, -2.6)
+GIVING_WAY_DB = (-1.05, -1.2, -1.4, -1.7, -2.1, -2.6)
 """Ceilings of samples that `Bounce.giving_way` tries until the peaks between the samples are low enough too."""
 
 Sounds = Mapping[tuple[str, str], Audio]
