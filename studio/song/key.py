@@ -72,7 +72,13 @@ class Key:
         """The name of a pitch class in this key: its own spelling on the scale, else the nearest by fifths."""
         centre = self.fifths + 8 + 2  # the middle of the seven scale notes on the line of fifths, from F at fifths - 1
         names = [n for n in _NAMES_BY_FIFTHS if pitch_class(n) == pc % 12]
-        return min(names, key=lambda n: (abs(_NAMES_BY_FIFTHS.index(n) - centre), n))
+
+        def strangeness(name: str) -> tuple[int, int, str]:
+            distance = abs(_NAMES_BY_FIFTHS.index(name) - centre)
+            rare = distance > 3 and name in ("E#", "B#", "Cb", "Fb")  # off the scale, F is F in every key
+            return distance + 6 * rare, len(name), name
+
+        return min(names, key=strangeness)
 
     def __str__(self) -> str:
         return f"{self.tonic} {self.mode}"

@@ -162,13 +162,21 @@ def _pitch(
         return _target(stroke, request, centre, low, high, root)
     target = _target(stroke, request, centre, low, high, root)
     if stroke.mark == "a":
-        later = strokes[index + 1].start if index + 1 < len(strokes) else request.beats
-        following = next_chord(request, stroke.start)
-        if following is not None and later >= following.start - TOGETHER:
+        if _arrives(strokes, index, request):
             return _approach(target, root, chord, request, low, high, random)
         below = (p for p in range(root - 1, low - 1, -1) if p % 12 in request.scale)
         return next(below, root)  # the chord goes on: a neighbour inside the key, not a way out of it
     return _walk(stroke, index, strokes, chord, previous, target, request, style, random)
+
+
+def _arrives(strokes: list[Stroke], index: int, request: StemRequest) -> bool:
+    """Whether the next stroke is the next chord's root: only then is there something to approach."""
+    following = next_chord(request, strokes[index].start)
+    if following is None or index + 1 == len(strokes):
+        return following is not None
+    later = strokes[index + 1]
+    begins = abs(later.start - following.start) <= TOGETHER
+    return begins or (later.start > following.start and later.mark in "Rr")
 
 
 def _target(stroke: Stroke, request: StemRequest, centre: float, low: int, high: int, root: int) -> int:

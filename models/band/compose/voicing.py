@@ -108,6 +108,8 @@ def _cost(before: Voicing, after: Voicing) -> float:
     cost += sum(max(0, abs(move) - 5) for move in moves) * 2.0
     if is_parallel_leap(before, after):
         cost += 40
+    elif len(before) == len(after) > 3 and is_parallel_leap(before[1:], after[1:]):
+        cost += 20  # the upper voices are often played without the lowest
     return cost
 
 
