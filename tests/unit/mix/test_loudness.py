@@ -11,7 +11,7 @@ import pytest
 
 from studio.mix.arrays import Audio
 from studio.mix.errors import MixError
-from studio.mix.loudness import LoudnessMeter, integrated_loudness
+from studio.mix.loudness import LoudnessMeter, integrated_loudness, settle
 from tests.unit.mix.sounds import RATE, hits, noise, pink, sine
 
 
@@ -77,3 +77,9 @@ def test_audio_shorter_than_a_block_is_measured_over_its_own_length() -> None:
 def test_other_shapes_and_types_are_refused(audio: np.ndarray) -> None:
     with pytest.raises(MixError, match=r"shape|float32"):
         integrated_loudness(audio, RATE)
+
+
+def test_what_rings_on_in_silence_ends_at_zero() -> None:
+    state = np.array([[1e-3, -1e-29], [1e-31, -1e-300]])
+    settle(state)
+    np.testing.assert_array_equal(state, [[1e-3, -1e-29], [0.0, 0.0]])

@@ -97,6 +97,23 @@ def test_every_kind_of_music_is_on_target(kind: str) -> None:
     assert judged_lufs(heard_alike(audio)["mix"], RATE) == pytest.approx(-14.0, abs=0.3)
 
 
+@pytest.mark.parametrize("rate", [44_100, 48_000, 96_000, 12_345])
+def test_the_balance_is_what_was_asked_for(rate: int) -> None:
+    frames = 4 * rate
+    stems = {
+        "bass": [PlacedTake(sine(55, frames, 0.3, rate), 0)],
+        "harmony": [PlacedTake(pink(frames, 0.05), 0)],
+        "lead": [PlacedTake(sine(4_000, frames // 2, 0.2, rate), frames // 4)],
+        "fx": [PlacedTake(noise(frames, 0.02), 0)],
+    }
+    master = solve_master(stems, frames, rate, BALANCE, target_lufs=-24.0)
+    assert master.curve.reduction_db == 0.0
+    loudness = {role: integrated_loudness(stem, rate) for role, stem in finished(stems, master, frames).items()}
+    for role in stems:
+        # The rough measure hears every second frame.
+        assert loudness[role] - loudness["bass"] == pytest.approx(BALANCE[role] - BALANCE["bass"], abs=0.4), role
+
+
 @pytest.mark.parametrize("audio", [clicks(5 * RATE), hits(5 * RATE, 0.9, every_s=0.5) ** 3], ids=["clicks", "spikes"])
 def test_peaks_come_before_loudness(audio: Audio) -> None:
     frames = 5 * RATE
