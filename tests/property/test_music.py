@@ -22,7 +22,10 @@ from tests.support.parts import Part, Written, alike, onsets, written
 
 STYLES = sorted(load_styles())
 SEEDS = (1, 2, 3)
-every_song = pytest.mark.parametrize(("style", "seed"), [(s, n) for s in STYLES for n in SEEDS])
+every_song = pytest.mark.parametrize(
+    ("style", "seed"),
+    [pytest.param(s, n, marks=() if n == SEEDS[0] else pytest.mark.slow) for s in STYLES for n in SEEDS],
+)
 METERS = ("3/4", "6/8", "7/8", "5/4", "12/8", "7/16", "2/2", "5/8")
 ODD = [(s, METERS[(k + j) % len(METERS)]) for k, s in enumerate(STYLES) for j in (0, 3)]
 TOGETHER = Fraction(1, 10)

@@ -24,7 +24,8 @@ def tones(chord: Harmony, kind: str, voices: int) -> list[tuple[int, ...]]:
     seventh = [pc for pc in classes if steps[pc] in (9, 10, 11)]
     if kind == "power":
         five = fifth[0] if fifth else (root + 7) % 12
-        return [(root, five)] if voices == 2 else [(root, five, root), (five, root, five)]
+        pairs = [(root, five), (five, root)]
+        return pairs if voices == 2 else [(root, five, root), (five, root, five), *pairs]
     if kind == "shell" and seventh and third:
         return [tuple([root, third[0], seventh[0], *classes[4:]][:voices])]
     if kind == "rootless" and len(classes) > 3:
@@ -83,8 +84,8 @@ def lead(previous: Voicing | None, chord: Harmony, kind: str, voices: int, low: 
         cost = 0.35 * abs(sum(candidate) / len(candidate) - centre)
         if previous is not None:
             cost += _cost(previous, candidate)
-        if kind == "power" and candidate[0] % 12 != chord.root:
-            cost += 5.0
+        if kind == "power":
+            cost += (5.0 if candidate[0] % 12 != chord.root else 0.0) + 8.0 * (voices - len(candidate))
         if best is None or (cost, candidate) < best:
             best = (cost, candidate)
     if best is None:  # the style's spacing cannot be had in its range: the plain close position can
