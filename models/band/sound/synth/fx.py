@@ -2,8 +2,8 @@
 
 Keys are named in `FX_KEYS`. What rises (`riser_*`, `reverse_cymbal`, `swell`, `sweep_up`) grows over the
 held length and peaks in its last millisecond, so that it resolves on the bar line that ends it. What falls
-or strikes starts at full force at its onset and may ring past the held length. Beds fade in and out within
-it.
+or strikes is at full force half a millisecond after its onset and may ring past the held length. Beds fade
+in and out within it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ _MAKERS: dict[int, Maker] = {FX_KEYS[name]: maker for name, maker in SOUNDS.item
 _VELOCITY_DB = 24.0
 _TAIL_SECONDS = 4.0
 _DECLICK_SECONDS = 0.002
+_ATTACK_SECONDS = 0.0005
+"""Too short to soften a strike; a first sample far from zero would be a step at the edge of a clip."""
 
 
 class FxVoice:
@@ -53,6 +55,8 @@ class FxVoice:
 
     def _make(self, maker: Maker, held: int) -> Floats:
         sound = maker(held, self.rate)[:, : held + self.tail_frames()].astype(np.float32)
+        attack = min(sound.shape[1], round(_ATTACK_SECONDS * self.rate))
+        sound[:, :attack] *= np.sin(np.linspace(0.0, np.pi / 2, attack, dtype=np.float32)) ** 2
         fade = min(sound.shape[1], round(_DECLICK_SECONDS * self.rate))
         sound[:, -fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
         return sound

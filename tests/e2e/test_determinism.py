@@ -1,0 +1,53 @@
+"""The same prompt, options and seed give the same bytes, whatever else differs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import ROOT, SHORT, environment, tree
+
+WORDS = ("make", "lofi piano, 84 bpm", "--sections", SHORT)
+
+
+def made(out: Path, *options: str, cwd: Path = ROOT, one_cpu: bool = False, **env: str) -> dict[str, str]:
+    """The files of a song made by a process of its own, in a folder of its own name."""
+    program = "import os, sys\n"
+    if one_cpu and hasattr(os, "sched_setaffinity"):
+        program += "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nos.cpu_count = lambda: 1\n"
+    program += "from studio.cli import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, *WORDS, "--out", str(out), *options]
+    done = subprocess.run(command, env=environment(**env), cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return tree(out)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return made(tmp_path_factory.mktemp("first") / "song", "--seed", "21", PYTHONHASHSEED="0")
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes(first: dict[str, str], tmp_path: Path) -> None:
+    again = made(
+        tmp_path / "elsewhere" / "name", "--seed", "21", cwd=tmp_path, PYTHONHASHSEED="4242", TZ="Asia/Tokyo",
+        LC_ALL="C", OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="4",
+    )  # fmt: skip
+    assert again == first
+
+
+@pytest.mark.slow
+def test_one_processor_gives_the_same_bytes_as_many(first: dict[str, str], tmp_path: Path) -> None:
+    assert made(tmp_path / "song", "--seed", "21", one_cpu=True) == first
+
+
+@pytest.mark.slow
+def test_another_seed_gives_another_song(first: dict[str, str], tmp_path: Path) -> None:
+    other = made(tmp_path / "song", "--seed", "22")
+    sounds = [name for name in first if name.endswith((".wav", ".mid")) and not name.startswith("media/")]
+    same = [name for name in sounds if other.get(name) == first[name] and "/fx." not in name]
+    assert same == []
