@@ -144,9 +144,7 @@ def test_extras_are_added_once_and_kept(start: ModuleType, installer: Installer)
     assert installer.steps() == ["install dev,test"]
 
 
-def test_changed_project_file_installs_again_in_the_same_environment(
-    start: ModuleType, installer: Installer
-) -> None:
+def test_changed_project_file_installs_again_in_the_same_environment(start: ModuleType, installer: Installer) -> None:
     start.prepare(frozenset({"test"}))
     installer.steps()
     (start.ROOT / "pyproject.toml").write_text("[project]\nversion = '2'\n")
@@ -325,9 +323,7 @@ def test_only_apt_is_run_and_only_without_a_password(
         assert " ".join(command) in capsys.readouterr().out
 
 
-def test_apt_fetches_its_lists_when_a_package_is_not_found(
-    start: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_apt_fetches_its_lists_when_a_package_is_not_found(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[list[str]] = []
 
     def note(command: list[str]) -> bool:
