@@ -8,6 +8,7 @@ import numpy as np
 
 from models.api import Audio, Cancel, Cancelled, EngineError, EngineInfo, Note, StemRequest, StemResult, never_cancelled
 from models.band import instruments
+from models.band.asked import asked_for, in_reach, is_silent
 from models.band.compose import PARTS, compose
 from models.band.compose.draw import stream
 from models.band.compose.drums import kick_starts
@@ -35,14 +36,17 @@ class Band:
 
     def compose(self, request: StemRequest) -> tuple[Note, ...]:
         """The notes of a cell; deterministic in the request."""
-        return compose(request, _style(request))
+        style = _style(request)
+        if is_silent(request.role, request.prompt):
+            return ()
+        return in_reach(compose(request, style), layer_names(request, style), request.beats)
 
     def generate(self, request: StemRequest, cancel: Cancel = never_cancelled) -> StemResult:
         """Compose (unless the request brings notes) and play. Raises EngineError, or Cancelled between steps."""
         if request.role not in PARTS:
             raise EngineError(f"the band does not play {request.role}; it plays {', '.join(PARTS)}")
         style = _style(request)
-        notes = request.notes if request.notes is not None else compose(request, style)
+        notes = request.notes if request.notes is not None else self.compose(request)
         layers = layer_names(request, style)
         chain = _chain(style, request.role)
         audio = _play(request, notes, layers, chain, cancel)
@@ -76,7 +80,8 @@ def _chain(style: Style, role: str) -> Chain:
 def layer_names(request: StemRequest, style: Style) -> tuple[str, ...]:
     """The instruments of a stem's layers: the same in every cell of a song.
 
-    `parameters["instruments"]`, a list of names, overrides the style's choice from the first layer on.
+    Instruments that the prompt names take the place of the style's from the first layer on; those it will not have
+    are played by others where the style knows any.
     """
     choices: list[tuple[str, ...]]
     if request.role == "drums":
@@ -89,7 +94,9 @@ def layer_names(request: StemRequest, style: Style) -> tuple[str, ...]:
         choices = [style.lead.instruments] * 2
     else:
         choices = [("fx",)]
-    asked = [str(name) for name in request.parameters.get("instruments", ())][: len(choices)]
+    wanted, unwanted = asked_for(request.role, request.prompt)
+    asked = wanted[: len(choices)]
+    choices = [tuple(name for name in names if name not in unwanted) or names for names in choices]
     # The two layers of a lead share one draw: a doubling is the same instrument an octave away.
     drawn = [
         stream("instrument", request.song_seed, style.name, request.role, 0 if request.role == "lead" else k).choice(

@@ -42,7 +42,7 @@ def cell_request(
         seed=seed,
         song_seed=song.seed,
         style=song.style,
-        prompt=" ".join(words for words in (stem.prompt, span.section.prompt) if words),
+        prompt=", ".join(words for words in (stem.prompt, span.section.prompt) if words),
         pickup=span.pickup,
         offset_seconds=float(exact - Fraction(first, song.rate)),
         next_chord=_next_chord(song, timeline, span),
