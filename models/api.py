@@ -124,7 +124,7 @@ class StemRequest:
     prompt: str = ""
     negative: str = ""
     pickup: Fraction = Fraction(0)
-    offset_seconds: float = 0.0
+    offset_seconds: Fraction = Fraction(0)
     next_chord: Harmony | None = None
     lyrics: str = ""
     context: Mapping[str, tuple[Note, ...]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from models.api import StemRequest, TempoSpan
 class CellClock:
     """Converts positions in one cell: beats from its start to seconds and to frames from its first frame."""
 
-    def __init__(self, tempo: Sequence[TempoSpan], rate: int, offset_seconds: float = 0.0) -> None:
+    def __init__(self, tempo: Sequence[TempoSpan], rate: int, offset_seconds: Fraction = Fraction(0)) -> None:
         self._spans = tuple(tempo)
         self._rate = rate
         self._offset = offset_seconds
@@ -26,16 +26,21 @@ class CellClock:
 
     def seconds(self, beat: Fraction) -> float:
         """Seconds from the exact start of the cell; past its end the last tempo goes on."""
+        return float(self._exact(beat))
+
+    def _exact(self, beat: Fraction) -> Fraction:
         for span, start in zip(reversed(self._spans), reversed(self._starts[:-1]), strict=True):
             if beat >= span.start:
                 inside = min(beat - span.start, span.beats)
                 beyond = beat - span.start - inside
-                return float(start + _seconds_into(span, inside) + 60 * beyond / span.bpm_end)
-        return float(60 * beat / self._spans[0].bpm)
+                return start + _seconds_into(span, inside) + 60 * beyond / span.bpm_end
+        return 60 * beat / self._spans[0].bpm
 
     def frame(self, beat: Fraction) -> int:
-        """The nearest frame, counted from the cell's first."""
-        return math.floor((self.seconds(beat) + self._offset) * self._rate + 0.5)
+        """The nearest frame, counted from the cell's first. Exact: many ticks lie halfway between two frames, and
+        there a rounded number of seconds would fall to the wrong one."""
+        exact = (self._exact(beat) + self._offset) * self._rate
+        return (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)
 
     def bpm(self, beat: Fraction = Fraction(0)) -> float:
         """The tempo at a position."""

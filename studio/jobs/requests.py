@@ -44,7 +44,7 @@ def cell_request(
         style=song.style,
         prompt=", ".join(words for words in (stem.prompt, span.section.prompt) if words),
         pickup=span.pickup,
-        offset_seconds=float(exact - Fraction(first, song.rate)),
+        offset_seconds=exact - Fraction(first, song.rate),
         next_chord=_next_chord(song, timeline, span),
         lyrics=span.section.lyrics,
         context=dict(context),

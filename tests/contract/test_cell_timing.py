@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,18 @@ def test_a_note_falls_on_the_frame_the_song_gives_it(song: Song, shares: list[fl
             beat = Fraction(round(share * float(request.beats) * PPQ), PPQ)
             if beat <= request.beats:
                 assert first + clock.frame(beat) == timeline.frame(span.start + beat, song.rate)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("bpm", ["87.5", "90", "112.5", "140"])
+def test_ticks_halfway_between_two_frames_fall_alike(bpm: str, rate: int) -> None:
+    sections = tuple(Section(f"s{k}", "verse", 1) for k in range(3))
+    tempo = (TempoPoint(1, Decimal(bpm)),)
+    song = Song("Song", Key("C", "major"), Meter(7, 8), tempo, sections, (Stem("bass", "bass"),), rate=rate)
+    timeline = Timeline(song)
+    span = timeline.spans[2]
+    first, _ = timeline.frames(span, rate)
+    clock = CellClock.of(cell_request(song, timeline, span, song.stems[0], 0, {}))
+    for tick in range(0, int(span.beats * PPQ) + 1, 2):
+        beat = Fraction(tick, PPQ)
+        assert first + clock.frame(beat) == timeline.frame(span.start + beat, rate)
