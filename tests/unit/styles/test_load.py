@@ -1,0 +1,110 @@
+"""Style files: all of ours are sound, and a bad one says what is wrong with it."""
+
+from __future__ import annotations
+
+import random
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from models.band import instruments
+from models.band.sound.effects import parse_chain
+from models.band.sound.kits import kits
+from models.band.sound.synth import FX_KEYS
+from models.styles import StyleError, load_style, load_styles, parse_style, read_style
+from models.styles.schema import KINDS, ROLES
+
+STYLES = sorted(load_styles())
+HOUSE = (files("models.styles") / "data" / "house.toml").read_text(encoding="utf-8")
+
+
+def test_there_are_styles_enough() -> None:
+    assert len(STYLES) >= 20
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_a_style_names_only_what_the_band_has(name: str) -> None:
+    style = load_style(name)
+    assert set(style.drums.kits) <= set(kits())
+    layers = [layer.instruments for layer in style.harmony.layers]
+    for instrument in {i for group in (style.bass.instruments, style.lead.instruments, *layers) for i in group}:
+        assert instruments.voice(instrument, 48000, 120.0).tail_frames() >= 0
+    sounds = {s for group in (*style.fx.on.values(), *style.fx.bed.values()) for s in group}
+    sounds |= {sound for group in style.fx.into.values() for sound, _ in group}
+    assert sounds <= set(FX_KEYS)
+    for role in ROLES:
+        parse_chain(dict(style.mix[role].chain), f"{name}: {role}")
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_a_style_has_contrast_and_choice(name: str) -> None:
+    style = load_style(name)
+    assert len(style.drums.grooves) >= 2
+    assert len(style.drums.fills) >= 3
+    assert len(style.bass.lines) >= 2
+    assert len(style.lead.rhythms) >= 4
+    assert style.energy["chorus"] > style.energy["verse"] > 0
+    assert {word.partition(":")[0] for word in style.form.split()} <= set(KINDS)
+    assert any(not w.isascii() for w in style.words), "no Russian words"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('title = "House"', "", r"house.toml: title: is missing"),
+        ('title = "House"', 'title = "House"\nvolume = 3', r"unknown key 'volume'"),
+        ("tempo = [", "tempo = [900, ", r"tempo: expected 3 numbers"),
+        ('meters = ["4/4"', 'meters = ["4/3"', r"meters: '4/3'"),
+        ('name = "house"', 'name = "House!"', r"name: 'House!' must be the file's name"),
+        ('modes = ["', 'modes = ["blue", "', r"modes: 'blue' is not one of"),
+        ("[progressions.minor]", '[progressions.minor]\nsolo = ["i"]', r"progressions: minor: solo: is not one of"),
+        ("lines.kick = ", "lines.kik = ", r"kik: is not one of kick, snare"),
+        ("[bass]", "[bass]\nspeed = 3", r"bass: unknown key 'speed'"),
+        ("[harmony]\nvoicing", "[harmony]\nvoicing = 3 #", r"voicing: expected a text"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(old: str, new: str, message: str) -> None:
+    assert old in HOUSE, "the style that these mistakes are made in has changed"
+    with pytest.raises(StyleError, match=message) as caught:
+        parse_style(HOUSE.replace(old, new, 1), "house.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_patterns_and_numerals_are_named() -> None:
+    import re
+
+    with pytest.raises(StyleError, match=r"'z' in .* is not one of"):
+        parse_style(re.sub(r'lines\.kick = "X', 'lines.kick = "z', HOUSE, count=1), "house.toml")
+    with pytest.raises(StyleError, match=r"multiple of 4 steps"):
+        parse_style(re.sub(r'lines\.kick = "X', 'lines.kick = "XX', HOUSE, count=1), "house.toml")
+    with pytest.raises(StyleError, match=r"not a Roman numeral"):
+        parse_style(re.sub(r'verse = \["', 'verse = ["H7 | ', HOUSE, count=1), "house.toml")
+
+
+def test_files_that_are_no_styles_are_refused(tmp_path: Path) -> None:
+    for content in (b"", b"\xff\xfe", b"[[[", b"name = 1", b"x" * 300_000):
+        path = tmp_path / "mine.toml"
+        path.write_bytes(content)
+        with pytest.raises(StyleError, match=r"mine\.toml"):
+            read_style(path)
+    with pytest.raises(StyleError, match="cannot be read"):
+        read_style(tmp_path / "nowhere.toml")
+    with pytest.raises(StyleError, match="is not known"):
+        load_style("../house")
+
+
+def test_damaged_styles_are_refused_or_fine_but_never_crash() -> None:
+    draw = random.Random(7)
+    text = HOUSE
+    for _ in range(300):
+        damaged = list(text)
+        for _ in range(draw.randint(1, 4)):
+            place = draw.randrange(len(damaged))
+            damaged[place : place + draw.randint(0, 6)] = draw.choice(
+                ["", '"', "]", "9", "-", "=", "x", "\n", "é", "["]
+            )
+        try:
+            parse_style("".join(damaged), "house.toml")
+        except StyleError as error:
+            assert "\n" not in str(error) or "TOML" in str(error)
