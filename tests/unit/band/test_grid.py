@@ -15,7 +15,7 @@ from studio.song import Meter
 BACKBEAT = "X...S...x...S..."
 
 
-def strokes(meter: str, pattern: str = BACKBEAT, steps: int = 4) -> list[tuple[str, F]]:
+def strokes(meter: str, pattern: str = BACKBEAT, steps: int = 4) -> list[tuple[str, Fraction]]:
     return [(s.mark, s.start) for s in fit(pattern, steps, Meter.parse(meter).felt_beats()) if s.mark not in ".-"]
 
 
@@ -34,7 +34,7 @@ def test_a_pattern_stands_as_written_in_its_own_meter() -> None:
         ("12/8", [("X", Fraction(0)), ("S", Fraction(3, 2)), ("x", Fraction(3)), ("S", Fraction(9, 2))]),
     ],
 )
-def test_the_backbeat_stays_a_backbeat(meter: str, wanted: list[tuple[str, F]]) -> None:
+def test_the_backbeat_stays_a_backbeat(meter: str, wanted: list[tuple[str, Fraction]]) -> None:
     assert strokes(meter) == wanted
 
 
