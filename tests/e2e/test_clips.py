@@ -11,10 +11,9 @@ import numpy as np
 import pyloudnorm
 import pytest
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from tests.support.command import make
-from tests.support.riff import read_wave
+from tests.support.riff import read_wave, true_peak_db
 
 Sound = NDArray[np.float64]
 ROLES = ("drums", "bass", "harmony", "lead", "fx")
@@ -33,12 +32,6 @@ def clip(song: dict[str, Any], section: int, role: str) -> dict[str, Any]:
     [row] = [row for row in song["clips"] if (row["section"], row["role"]) == (section, role)]
     assert isinstance(row, dict)
     return row
-
-
-def true_peak_db(audio: Sound) -> float:
-    """dBTP by four times oversampling (ITU-R BS.1770-4, annex 2)."""
-    peak = float(np.abs(resample_poly(audio, 4, 1, axis=1)).max())
-    return 20 * float(np.log10(max(peak, 1e-12)))
 
 
 # -- chunks ------------------------------------------------------------------------------------------------

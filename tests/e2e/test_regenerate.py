@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from tests.support.command import Outcome, make, stemwright, tree
-from tests.support.riff import read_wave
+from tests.support.riff import read_wave, true_peak_db
+
+pytestmark = pytest.mark.slow
 
 SECTIONS = "intro:2 verse:4 chorus:4"
 ROLES = ("drums", "bass", "harmony", "lead", "fx")
@@ -48,13 +50,17 @@ def cell_of(data: dict[str, Any], section: int, role: str) -> dict[str, Any]:
 
 
 def check_mix(song: Path) -> None:
-    """Stems add up to the mix and none of them has become too loud."""
-    mix = read_wave(song / "mix.wav").samples.astype(np.int64)
-    stems = [read_wave(path).samples.astype(np.int64) for path in sorted((song / "stems").iterdir())]
+    """Stems add up to the mix and nothing has become too loud.
+
+    Where the other stems, which stay as they are, are louder together without the old take than with it, the new
+    one cannot help that by giving way: the mix may then rise a little.
+    """
+    mix = read_wave(song / "mix.wav")
+    stems = [read_wave(path) for path in sorted((song / "stems").iterdir())]
     assert len(stems) == len(ROLES)
-    assert np.abs(sum(stems) - mix).max() <= 1
-    ceiling = 10 ** (-1 / 20) * 2**23
-    assert max(np.abs(sound).max() for sound in (mix, *stems)) < ceiling
+    assert np.abs(sum(stem.samples.astype(np.int64) for stem in stems) - mix.samples).max() <= 1
+    assert max(true_peak_db(wave.audio) for wave in stems) < -1.0
+    assert true_peak_db(mix.audio) < -0.7
 
 
 def test_one_clip_its_stem_and_the_mix_change_and_nothing_else(song: Path) -> None:
@@ -105,7 +111,6 @@ def test_a_seed_gives_the_same_take_wherever_it_is_asked(good: Path, tmp_path: P
     assert takes[-2]["notes"] != once["notes"]
 
 
-@pytest.mark.slow
 def test_every_cell_may_be_made_again_and_the_mix_stays_whole(song: Path) -> None:
     for section in (1, 2, 3):
         for role in ROLES:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ def read_wave(path: Path) -> Wave:
     raw = np.frombuffer(chunks["data"], np.uint8).reshape(-1, channels, 3).astype(np.int32)
     values = (raw[..., 0] << 8 | raw[..., 1] << 16 | raw[..., 2] << 24) >> 8
     return Wave(rate, bits, chunks, np.ascontiguousarray(values.T))
+
+
+def true_peak_db(audio: NDArray[np.float64]) -> float:
+    """dBTP of (channels, frames) by four times oversampling (ITU-R BS.1770-4, annex 2)."""
+    peak = float(np.abs(resample_poly(audio, 4, 1, axis=1)).max())
+    return 20 * float(np.log10(max(peak, 1e-12)))
 
 
 def _walk(data: bytes) -> list[tuple[str, bytes]]:
