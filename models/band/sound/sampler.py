@@ -28,8 +28,10 @@ MAX_TAIL_SECONDS = 6.0
 _VELOCITY_STEP = 4  # a filter or envelope that follows velocity does so in steps of this size
 _TAIL_DB = 60.0
 _HEAD_SECONDS = 0.25
+_HEAD_BYTES = 8 << 20
 _RAMP_SECONDS = 0.00015
 _tones = ByteCache(CACHE_BYTES)
+_heads = ByteCache(_HEAD_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +160,14 @@ class FontVoice:
         head = np.zeros((2, count), np.float32)
         for number, tone, trim in zip(numbers, tones, trims, strict=True):
             loudness = gain(self._zones[number], hit.key, hit.velocity)
-            frames = tone.frames(self._font, self.rate, trim, count, count)
-            add(
-                head,
-                0,
-                frames * tone.volume.gain(len(frames), self.rate),
-                tone.left * loudness,
-                tone.right * loudness,
-            )
+            # Only the loudness differs between velocities that share a tone.
+            place = (*self._place, number, hit.key, self._rounded(number, hit.velocity), trim)
+            known = _heads.get(place)
+            if known is None:
+                frames = tone.frames(self._font, self.rate, trim, count, count)
+                known = (frames * tone.volume.gain(len(frames), self.rate),)
+                _heads.put(place, known)
+            add(head, 0, known[0], tone.left * loudness, tone.right * loudness)
         return lead_frames(np.abs(head).max(axis=0), self.rate, sharp=True)
 
     def _rounded(self, number: int, velocity: int) -> int:

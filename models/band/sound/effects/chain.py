@@ -106,11 +106,15 @@ class Chain:
         if self.delay is not None:
             d = self.delay
             echoes = echo.delay(x, rate, d.beats * 60.0 / bpm, d.feedback, d.damp, d.ping_pong)
-            x = np.asarray(x + np.float32(d.send) * echoes, np.float32)
+            echoes *= np.float32(d.send)
+            echoes += x
+            x = echoes
         if self.reverb is not None:
             r = self.reverb
             wet = space.reverb(x, rate, r.kind, r.seconds, r.predelay_ms, r.damp)
-            x = np.asarray(x + np.float32(r.send) * wet, np.float32)
+            wet *= np.float32(r.send)
+            wet += x
+            x = wet
         if self.sidechain is not None:
             s = self.sidechain
             x = dynamics.duck(x, triggers, rate, s.depth_db, s.attack_ms, s.release_ms)

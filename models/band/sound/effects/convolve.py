@@ -32,8 +32,13 @@ def convolve(x: Floats, response: Floats) -> Floats:
     out = np.empty((batches * _ROWS, half), np.float32)
     spectra = np.zeros((parts - 1 + _ROWS, half + 1), np.complex64)
     for first in range(0, len(out), _ROWS):
+        silent = not padded[first * half : (first + _ROWS + 1) * half].any()
+        if silent and not spectra[_ROWS:].any():  # a part that rests, and nothing rings any more
+            spectra[:] = 0.0
+            out[first : first + _ROWS] = 0.0
+            continue
         spectra[: parts - 1] = spectra[_ROWS:].copy()
-        spectra[parts - 1 :] = fft.rfft(windows[first : first + _ROWS], axis=1)
+        spectra[parts - 1 :] = 0.0 if silent else fft.rfft(windows[first : first + _ROWS], axis=1)
         total = gains[0] * spectra[parts - 1 :]
         for part in range(1, parts):
             total += gains[part] * spectra[parts - 1 - part : parts - 1 - part + _ROWS]

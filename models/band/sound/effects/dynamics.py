@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+_CHUNK = 1 << 14  # frames worked on at a time: what is made on the way stays in the cache
 _CONTROL_HZ = 2000  # gains are computed at about this rate and joined by straight lines
 
 
@@ -34,7 +35,9 @@ def compress(
     frames = x.shape[1]
     count = -(-frames // block)
     peaks = np.zeros(count * block, np.float32)
-    np.abs(x).max(axis=0, out=peaks[:frames]) if frames else None
+    for start in range(0, frames, _CHUNK):
+        part = slice(start, min(start + _CHUNK, frames))
+        np.abs(x[:, part]).max(axis=0, out=peaks[part])
     level = 20 * np.log10(np.maximum(peaks.reshape(count, block).max(axis=1), 1e-6).astype(np.float64))
     wanted = -static_reduction(level, threshold_db, ratio, knee_db)
     gain = _follow(wanted, np.exp(-1000 * block / rate / attack_ms), np.exp(-1000 * block / rate / release_ms))
@@ -57,20 +60,23 @@ def static_reduction(
 def _follow(wanted: NDArray[np.float64], fall: float, rise: float) -> NDArray[np.float64]:
     """One-pole smoothing towards `wanted` (dB <= 0): `fall` on the way down, `rise` on the way up."""
     value = 0.0
-    followed = []
-    for target in wanted.tolist():
-        keep = fall if target < value else rise
-        value = target + keep * (value - target)
-        followed.append(value)
-    return np.array(followed)
+    return np.array(
+        [value := target + (fall if target < value else rise) * (value - target) for target in wanted.tolist()]
+    )
 
 
 def _apply_blocks(x: Floats, gain: Floats, block: int) -> Floats:
     """Multiply by block gains joined by straight lines."""
-    following = np.append(gain[1:], gain[-1:])
+    step = np.append(gain[1:], gain[-1:]) - gain
     ramp = np.arange(block, dtype=np.float32) / np.float32(block)
-    curve = (gain[:, None] + (following - gain)[:, None] * ramp).reshape(-1)[: x.shape[1]]
-    return np.asarray(x * curve, np.float32)
+    out = np.empty_like(x)
+    some = max(1, _CHUNK // block)
+    for first in range(0, len(gain), some):
+        part = slice(first * block, min((first + some) * block, x.shape[1]))
+        curve = step[first : first + some, None] * ramp
+        curve += gain[first : first + some, None]
+        np.multiply(x[:, part], curve.reshape(-1)[: part.stop - part.start], out=out[:, part])
+    return out
 
 
 def duck(

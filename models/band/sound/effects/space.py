@@ -55,13 +55,14 @@ def reverb(
     """
     response = impulse_response(rate, kind, seconds, damp)
     lag = round(predelay_ms * rate / 1000)
-    feed = np.stack([x[0] + np.float32(_CROSS) * x[1], x[1] + np.float32(_CROSS) * x[0]])
-    feed *= np.float32(1.0 / np.hypot(1.0, _CROSS))
-    out = np.zeros_like(x)
-    frames = x.shape[1] - lag
-    if frames > 0:
-        for side in range(2):  # one at a time: half the memory
-            out[side, lag:] = convolve(feed[side, :frames], response[side])
+    frames = max(0, x.shape[1] - lag)
+    out = np.empty_like(x)
+    out[:, : x.shape[1] - frames] = 0.0
+    for side in range(2 if frames else 0):  # one at a time: half the memory
+        feed = x[1 - side, :frames] * np.float32(_CROSS)
+        feed += x[side, :frames]
+        feed *= np.float32(1.0 / np.hypot(1.0, _CROSS))
+        out[side, lag:] = convolve(feed, response[side])
     return out
 
 

@@ -14,10 +14,15 @@ _MONO_BELOW_HZ = 120.0
 
 def width(x: Floats, rate: int, amount: float) -> Floats:
     """Scale the side signal above 120 Hz, mono below: 0 is mono, 2 twice as wide; the mono sum stays."""
-    mid = (x[0] + x[1]) * np.float32(0.5)
-    side = (x[0] - x[1]) * np.float32(0.5 * amount)
+    mid = x[0] + x[1]
+    mid *= np.float32(0.5)
+    side = x[0] - x[1]
+    side *= np.float32(0.5 * amount)
     side = run_filter(np.array([biquad(Band("highpass", _MONO_BELOW_HZ), rate)]), side[None])[0]
-    return np.stack([mid + side, mid - side])
+    out = np.empty_like(x)
+    np.add(mid, side, out=out[0])
+    np.subtract(mid, side, out=out[1])
+    return out
 
 
 def pan(x: Floats, position: float) -> Floats:

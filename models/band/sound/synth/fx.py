@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.band.sound.cache import ByteCache
 from models.band.sound.synth.fx_sounds import SOUNDS, Maker
 from models.band.sound.synth.wavetable import Floats
 from models.band.sound.voice import Hit, checked_hits, checked_rate
@@ -19,11 +20,15 @@ from models.band.sound.voice import Hit, checked_hits, checked_rate
 FX_KEYS: dict[str, int] = {name: 36 + place for place, name in enumerate(SOUNDS)}
 
 _MAKERS: dict[int, Maker] = {FX_KEYS[name]: maker for name, maker in SOUNDS.items()}
+CACHE_BYTES = 24 << 20
 _VELOCITY_DB = 24.0
 _TAIL_SECONDS = 4.0
 _DECLICK_SECONDS = 0.002
 _ATTACK_SECONDS = 0.0005
 """Too short to soften a strike; a first sample far from zero would be a step at the edge of a clip."""
+
+
+_sounds = ByteCache(CACHE_BYTES)
 
 
 class FxVoice:
@@ -39,19 +44,24 @@ class FxVoice:
     def render(self, hits: Sequence[Hit], frames: int) -> Floats:
         """Play `hits` into (2, frames) float32; see `Voice.render`."""
         out = np.zeros((2, frames), np.float32)
-        made: dict[tuple[int, int], Floats] = {}
         for hit in checked_hits(hits, frames):
             maker = _MAKERS.get(hit.key)
             if maker is None or hit.frame >= frames:
                 continue
             held = max(1, hit.frames)
-            if (hit.key, held) not in made:
-                made[hit.key, held] = self._make(maker, held)
-            sound = made[hit.key, held]
+            sound = self._sound(hit.key, maker, held)
             length = min(sound.shape[1], frames - hit.frame)
             gain = np.float32(10 ** (_VELOCITY_DB * (hit.velocity - 100) / 126 / 20))
             out[:, hit.frame : hit.frame + length] += gain * sound[:, :length]
         return out
+
+    def _sound(self, key: int, maker: Maker, held: int) -> Floats:
+        place = (key, held, self.rate)
+        known = _sounds.get(place)
+        if known is None:  # two cells that want it at once both make it, and make the same
+            known = (self._make(maker, held),)
+            _sounds.put(place, known)
+        return known[0]
 
     def _make(self, maker: Maker, held: int) -> Floats:
         sound = maker(held, self.rate)[:, : held + self.tail_frames()].astype(np.float32)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.band.sound.synth.sweep import Sound, fall, filtered, geometric, narrow, saw, swept, turns, white
+from models.band.sound.synth.sweep import Sound, fall, filtered, geometric, narrow, ringing, saw, swept, turns, white
 
 Maker = Callable[[int, int], NDArray[np.float64]]
 
@@ -111,15 +111,16 @@ def sub_drop(held: int, rate: int) -> Sound:
 def _cymbal(frames: int, rate: int, seed: int) -> Sound:
     """A crash: inharmonic partials and bright noise, the treble dying first."""
     random = np.random.Generator(np.random.PCG64([seed, 41]))
-    time = np.arange(frames) / rate
     noise = white(frames, rate, seed)
     out = 0.7 * filtered(noise, rate, "highpass", 5000.0) * fall(frames, rate, 2.2)
     out += 0.6 * filtered(noise, rate, "bandpass", (1500.0, 7000.0)) * fall(frames, rate, 3.4)
-    for hz in np.sort(random.uniform(350.0, 9500.0, 48)):
-        ring = np.exp(-6.9078 * time / (3.6 * (1500.0 / (1500.0 + hz)) + 0.8))
-        angles = random.random(2)
-        for side in range(2):
-            out[side] += 0.09 * min(1.0, hz / 4000.0) * np.sin(2 * np.pi * (hz * time + angles[side])) * ring
+    hz = np.sort(random.uniform(350.0, 9500.0, 48))
+    angles = random.random((48, 2))
+    levels = 0.09 * np.minimum(1.0, hz / 4000.0)
+    decays = 6.9078 / (3.6 * (1500.0 / (1500.0 + hz)) + 0.8)
+    turning = (-decays + 2j * np.pi * hz) / rate
+    for side in range(2):
+        out[side] += ringing(turning, levels * np.exp(2j * np.pi * angles[:, side]), frames)
     return out
 
 

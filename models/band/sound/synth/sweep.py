@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Sound = NDArray[np.float64]
 
 _STEPS_PER_OCTAVE = 4
+_COLUMNS, _ROWS = 64, 64  # of the matrix products in `ringing`
 
 
 def white(frames: int, rate: int, seed: int) -> Sound:
@@ -78,6 +79,21 @@ def turns(hz: NDArray[np.float64], rate: int, start: float = 0.0) -> NDArray[np.
 def fall(frames: int, rate: int, seconds: float) -> NDArray[np.float64]:
     """exp from 1, down by 60 dB after `seconds`."""
     return np.exp(np.arange(frames) * (-6.9078 / (seconds * rate)))
+
+
+def ringing(turning: NDArray[np.complex128], amplitudes: NDArray[np.complex128], frames: int) -> NDArray[np.float64]:
+    """The sum of decaying sines: the imaginary part of sum(amplitudes * exp(turning * n)) for n in 0..`frames`.
+
+    exp(t (row + column)) = exp(t row) exp(t column): what would be a sine and an exponential for each partial and
+    frame is one product of two small matrices, some forty times as fast.
+    """
+    columns = np.exp(turning[:, None] * np.arange(_COLUMNS))
+    starts = np.arange(-(-frames // _COLUMNS)) * _COLUMNS
+    out = np.empty((len(starts), _COLUMNS))
+    for first in range(0, len(starts), _ROWS):  # larger products would be spread over threads, which wait for cores
+        rows = np.exp(starts[first : first + _ROWS, None] * turning) * amplitudes
+        out[first : first + _ROWS] = rows.real @ columns.imag + rows.imag @ columns.real
+    return out.reshape(-1)[:frames]
 
 
 def saw(hz: NDArray[np.float64], rate: int, start: float = 0.0) -> NDArray[np.float64]:
