@@ -103,7 +103,8 @@ class StemRequest:
     in beats of the felt beats of one bar. `scale` holds the seven pitch classes from the tonic. `song_seed` fixes
     what the whole song shares (motif, groove family, instruments), `seed` what is this take's own. `context` holds
     the notes of other stems in this cell by role. With `notes` given, an engine that can play notes performs those
-    and composes nothing. `next_chord` is the first chord after the cell.
+    and composes nothing. `previous_chord` is the last chord
+    before the cell and `next_chord` the first after it.
     """
 
     role: str
@@ -125,6 +126,7 @@ class StemRequest:
     negative: str = ""
     pickup: Fraction = Fraction(0)
     offset_seconds: Fraction = Fraction(0)
+    previous_chord: Harmony | None = None
     next_chord: Harmony | None = None
     lyrics: str = ""
     context: Mapping[str, tuple[Note, ...]] = field(default_factory=dict)

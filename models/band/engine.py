@@ -83,30 +83,34 @@ def layer_names(request: StemRequest, style: Style) -> tuple[str, ...]:
     Instruments that the prompt names take the place of the style's from the first layer on; those it will not have
     are played by others where the style knows any.
     """
-    choices: list[tuple[str, ...]]
-    if request.role == "drums":
-        choices = [tuple(f"kit:{kit}" for kit in style.drums.kits)]
-    elif request.role == "bass":
-        choices = [style.bass.instruments]
-    elif request.role == "harmony":
-        choices = [layer.instruments for layer in style.harmony.layers]
-    elif request.role == "lead":
-        choices = [style.lead.instruments] * 2
-    else:
-        choices = [("fx",)]
     wanted, unwanted = asked_for(request.role, request.prompt)
-    asked = wanted[: len(choices)]
-    choices = [tuple(name for name in names if name not in unwanted) or names for names in choices]
-    # The two layers of a lead share one draw: a doubling is the same instrument an octave away.
-    drawn = [
-        stream("instrument", request.song_seed, style.name, request.role, 0 if request.role == "lead" else k).choice(
-            names
-        )
-        for k, names in enumerate(choices)
-    ]
+    drawn = _drawn(request, style, unwanted)
+    asked = wanted[: len(drawn)]
     if request.role == "lead" and asked:
         asked = [asked[0], asked[-1]]
     return (*asked, *drawn[len(asked) :])
+
+
+def _drawn(request: StemRequest, style: Style, unwanted: set[str]) -> tuple[str, ...]:
+    """What the style's instruments are in this song: no two layers of chords alike, and a lead that is neither."""
+
+    def pick(names: tuple[str, ...], *purpose: object, taken: tuple[str, ...] = ()) -> str:
+        fitting = [n for n in names if n not in unwanted and n not in taken]
+        choosable = fitting or [n for n in names if n not in unwanted] or list(names)
+        return stream("instrument", request.song_seed, style.name, *purpose).choice(choosable)
+
+    if request.role == "drums":
+        return (pick(tuple(f"kit:{kit}" for kit in style.drums.kits), "drums"),)
+    if request.role == "bass":
+        return (pick(style.bass.instruments, "bass"),)
+    if request.role == "fx":
+        return ("fx",)
+    chords: tuple[str, ...] = ()
+    for index, layer in enumerate(style.harmony.layers):
+        chords = (*chords, pick(layer.instruments, "harmony", index, taken=chords))
+    if request.role == "harmony":
+        return chords
+    return (pick(style.lead.instruments, "lead", taken=chords),) * 2  # a doubling is the same instrument
 
 
 def _play(

@@ -45,7 +45,8 @@ def cell_request(
         prompt=", ".join(words for words in (stem.prompt, span.section.prompt) if words),
         pickup=span.pickup,
         offset_seconds=exact - Fraction(first, song.rate),
-        next_chord=_next_chord(song, timeline, span),
+        previous_chord=_previous_chord(timeline, span),
+        next_chord=_next_chord(timeline, span),
         lyrics=span.section.lyrics,
         context=dict(context),
         parameters=dict(stem.extra.get("parameters", {})),
@@ -90,7 +91,12 @@ def _harmony(span: ChordSpan, start: Fraction, beats: Fraction) -> Harmony:
     return Harmony(start, beats, str(chord), chord.root_pitch_class, chord.bass_pitch_class, chord.pitch_classes)
 
 
-def _next_chord(song: Song, timeline: Timeline, span: Span) -> Harmony | None:
+def _previous_chord(timeline: Timeline, span: Span) -> Harmony | None:
+    before = timeline.spans[span.index - 1].section.chords if span.index else ()
+    return _harmony(before[-1], -before[-1].beats, before[-1].beats) if before else None
+
+
+def _next_chord(timeline: Timeline, span: Span) -> Harmony | None:
     if span.index + 1 >= len(timeline.spans):
         return None
     following = timeline.spans[span.index + 1].section

@@ -54,7 +54,10 @@ def compose(request: StemRequest, style: Style) -> tuple[Note, ...]:
         if bar.index == len(cell_bars) - 1 and request.place.is_end:
             strokes.append(Stroke(bar.start, bar.beats * 3 / 4, "R", False))
             continue
-        strokes += _bar(bar, line, request, kicks, random)
+        held, played = _bar(bar, line, request, kicks, random)
+        if held and strokes and strokes[-1].start + strokes[-1].beats == bar.start:
+            strokes[-1] = replace(strokes[-1], beats=strokes[-1].beats + held)
+        strokes += played
     if style.bass.lock and line.pattern != "kick" and kicks:
         strokes = _locked(strokes, kicks, request)
     strokes = _renewed(_pickup(request) + strokes, request)
@@ -69,18 +72,25 @@ def _kicks(request: StemRequest, style: Style) -> tuple[Fraction, ...]:
     return drums.kick_starts({"drums": played})
 
 
-def _bar(bar: Bar, line: BassLine, request: StemRequest, kicks: tuple[Fraction, ...], random: Random) -> list[Stroke]:
+def _bar(
+    bar: Bar, line: BassLine, request: StemRequest, kicks: tuple[Fraction, ...], random: Random
+) -> tuple[Fraction, list[Stroke]]:
+    """How long the bar goes on with the note before it, and its own strokes."""
     if line.pattern == "kick":
-        return _with_kick(bar, kicks)
+        return Fraction(0), _with_kick(bar, kicks)
+    held = Fraction(0)
     strokes: list[Stroke] = []
     for step in fit(line.pattern, line.steps, request.felt, bar.index):
-        if step.mark == "-" and strokes and strokes[-1].start + strokes[-1].beats == bar.start + step.start:
+        at = bar.start + step.start
+        if step.mark == "-" and strokes and strokes[-1].start + strokes[-1].beats == at:
             strokes[-1] = replace(strokes[-1], beats=strokes[-1].beats + step.length)
+        elif step.mark == "-" and not strokes and held == step.start:
+            held += step.length
         elif step.mark not in ".-":
-            strokes.append(Stroke(bar.start + step.start, step.length, step.mark, line.steps % 3 != 0))
-    if bar.index % 4 == 3 and len(strokes) > 1 and random.random() < 0.6:
+            strokes.append(Stroke(at, step.length, step.mark, line.steps % 3 != 0))
+    if bar.index % 4 == 3 and len(strokes) > 1 and strokes[-1].mark != "n" and random.random() < 0.6:
         strokes[-1] = replace(strokes[-1], mark="w" if strokes[-1].mark == "w" else "a")
-    return strokes
+    return held, strokes
 
 
 def _with_kick(bar: Bar, kicks: tuple[Fraction, ...]) -> list[Stroke]:
@@ -111,6 +121,8 @@ def _renewed(strokes: list[Stroke], request: StemRequest) -> list[Stroke]:
         following = strokes[index + 1].start if index + 1 < len(strokes) else request.beats
         end = min(stroke.start + stroke.beats, max(following, stroke.start))
         cuts = [cut for cut in changes(request, stroke.start, end) if end - cut >= Fraction(1, 8)]
+        if stroke.mark == "n":
+            cuts = cuts[1:]  # the new root sounds already
         points = [stroke.start, *cuts, end]
         marks = [stroke.mark] + ["R"] * len(cuts)
         for at, until, mark in zip(points, points[1:], marks, strict=False):
@@ -129,7 +141,7 @@ def _pitched(strokes: list[Stroke], request: StemRequest, style: Style, random: 
         chord = chord_at(request, stroke.start)
         pitch = _pitch(stroke, index, strokes, chord, previous, request, style, random)
         pitch = min(max(pitch, low), high)
-        velocity = VELOCITY * (0.86 + 0.2 * request.place.energy)
+        velocity = VELOCITY * (0.76 + 0.3 * request.place.energy)
         bar_length = Fraction(4 * request.meter[0], request.meter[1])
         if (stroke.start - request.pickup) % bar_length in accents:
             velocity += 6
@@ -188,7 +200,9 @@ def _target(stroke: Stroke, request: StemRequest, centre: float, low: int, high:
 def _approach(target: int, root: int, chord: Harmony, request: StemRequest, low: int, high: int, random: Random) -> int:
     """A half step or a scale step beside the next root; the fifth where the root stays."""
     if target % 12 == root % 12:
-        return nearest(degree(chord, 5, request.scale), root + 7, low, high)
+        fifth = degree(chord, 5, request.scale)
+        below = nearest(fifth, root - 5, low, high)
+        return below if below < root else nearest(fifth, root + 7, low, high)
     from_below = target > root if random.random() < 0.8 else target <= root
     steps = [-1, -2] if from_below else [1, 2]
     inside = [target + s for s in steps if (target + s) % 12 in request.scale and low <= target + s <= high]

@@ -53,6 +53,10 @@ def compose(request: StemRequest, style: Style) -> tuple[Note, ...]:
             hits = _bar(bar, groove, request, random)
             if last and request.place.after is not None:
                 hits = _with_fill(hits, bar, style, request, random)
+            elif bar.index % 8 == 7 and not last:
+                hits = _with_fill(hits, bar, style, request, random, shortest=True)
+            if bar.index % 8 == 0 and bar.index and request.place.energy > max(0.8, style.drums.crash):
+                hits.append(_hit("crash", bar.start, Fraction(1), "o", request.place.energy))
             drafts += hits
     if request.place.energy >= style.drums.crash and request.place.index > 0 and not _only_ending(request):
         drafts.append(_hit("crash", request.pickup, Fraction(1), "x", request.place.energy))
@@ -104,7 +108,7 @@ def _line(
 
 
 def _hit(name: str, at: Fraction, length: Fraction, mark: str, energy: float, swings: bool = True) -> Draft:
-    velocity = VELOCITY[mark] * (0.84 + 0.22 * energy)
+    velocity = VELOCITY[mark] * (0.70 + 0.37 * energy)
     on_the_bar = name in ("kick", "crash")  # the kick is the grid that everyone else is heard against
     return Draft(at, length, KEYS[name], velocity, swings=swings, exact=on_the_bar)
 
@@ -123,9 +127,11 @@ def _spice(bar: Bar, playing: list[str], request: StemRequest, groove: Groove, r
     ]
 
 
-def _with_fill(hits: list[Draft], bar: Bar, style: Style, request: StemRequest, random: Random) -> list[Draft]:
-    """The bar with a fill over its last beats."""
-    fill = _choose_fill(bar, style, request, random)
+def _with_fill(
+    hits: list[Draft], bar: Bar, style: Style, request: StemRequest, random: Random, shortest: bool = False
+) -> list[Draft]:
+    """The bar with a fill over its last beats; inside a section a short one."""
+    fill = _choose_fill(style, request, random, shortest)
     if fill is None:
         return hits
     beats = _fill_beats(fill, request.felt)
@@ -142,12 +148,12 @@ def _with_fill(hits: list[Draft], bar: Bar, style: Style, request: StemRequest, 
     return kept
 
 
-def _choose_fill(bar: Bar, style: Style, request: StemRequest, random: Random) -> Fill | None:
+def _choose_fill(style: Style, request: StemRequest, random: Random, shortest: bool) -> Fill | None:
     goal = max(request.place.after_energy, request.place.energy)
     fitting = [f for f in style.drums.fills if f.energy <= goal and f.beats <= len(request.felt)]
     if not fitting or (request.place.energy < 0.25 and request.place.after_energy < 0.4):
         return None
-    if request.place.after_energy < 0.5 * request.place.energy:
+    if shortest or request.place.after_energy < 0.5 * request.place.energy:
         fitting = [f for f in fitting if f.beats == min(f.beats for f in fitting)]  # into a drop in energy: briefly
     return random.choice(fitting)
 

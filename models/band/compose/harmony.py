@@ -15,6 +15,8 @@ from models.band.compose.harmonic import changes, chord_at
 from models.band.compose.voicing import Voicing, lead
 from models.styles.schema import Layer, Style
 
+MUD = 48
+"""MIDI. Below about C3 chords are mud unless a style wants them there."""
 FACTOR = {"X": 1.12, "x": 1.0, "o": 0.78, "t": 0.94, "b": 0.94}
 
 
@@ -30,9 +32,14 @@ def active_layers(request: StemRequest, style: Style) -> list[int]:
 
 
 def pattern_of(layer: Layer, index: int, request: StemRequest, style: Style) -> str:
-    """The comping pattern of a layer: one for choruses and one for the rest of the song, whatever the seed."""
-    family = "chorus" if request.place.kind in ("chorus", "postchorus") else request.place.kind
-    return stream("comping", request.song_seed, style.name, index, family).choice(layer.patterns)
+    """The comping pattern of a layer, whatever the seed: one for all choruses; the second verse has another one than
+    the first."""
+    chorus = request.place.kind in ("chorus", "postchorus")
+    patterns = list(layer.patterns)
+    stream("comping", request.song_seed, style.name, index, "chorus" if chorus else request.place.kind).shuffle(
+        patterns
+    )
+    return patterns[0 if chorus else request.place.occurrence % len(patterns)]
 
 
 def voicings(request: StemRequest, style: Style, kind: str = "") -> dict[Fraction, Voicing]:
@@ -40,6 +47,8 @@ def voicings(request: StemRequest, style: Style, kind: str = "") -> dict[Fractio
     part = style.harmony
     result: dict[Fraction, Voicing] = {}
     previous: Voicing | None = None
+    if request.previous_chord is not None:
+        previous = lead(None, request.previous_chord, kind or part.voicing, part.voices, part.low, part.high)
     chords: list[Harmony] = list(request.chords) or [chord_at(request, Fraction(0))]
     for chord in chords:
         previous = lead(previous, chord, kind or part.voicing, part.voices, part.low, part.high)
@@ -55,7 +64,7 @@ def compose(request: StemRequest, style: Style) -> tuple[Note, ...]:
         layer = style.harmony.layers[index]
         shapes = voicings(request, style, layer.voicing)
         drafts += _layer(layer, index, shapes, request, style, random)
-    return finish(_apart(drafts, style.harmony.low - 12, style.harmony.high + 12), request, style, random)
+    return finish(_apart(drafts, style), request, style, random)
 
 
 def _layer(
@@ -125,7 +134,7 @@ def _struck(
     shape: Voicing, chosen: Voicing, at: Fraction, length: Fraction, mark: str, layer: Layer, index: int,
     request: StemRequest, random: Random,
 ) -> list[Draft]:  # fmt: skip
-    velocity = layer.velocity * FACTOR.get(mark, 0.9) * (0.88 + 0.2 * request.place.energy)
+    velocity = layer.velocity * FACTOR.get(mark, 0.9) * (0.74 + 0.33 * request.place.energy)
     downward = random.random() < 0.7
     drafts: list[Draft] = []
     for order, pitch in enumerate(chosen if downward else tuple(reversed(chosen))):
@@ -164,7 +173,7 @@ def _tied(drafts: list[Draft]) -> list[Draft]:
     return result
 
 
-def _apart(drafts: list[Draft], low: int, high: int) -> list[Draft]:
+def _apart(drafts: list[Draft], style: Style) -> list[Draft]:
     """No two instruments hold the same pitch at once: a later one moves away by an octave as a whole, so that its
     voices are still led, and what is still taken then it leaves to the others."""
     kept: list[Draft] = []
@@ -173,19 +182,17 @@ def _apart(drafts: list[Draft], low: int, high: int) -> list[Draft]:
         taken: dict[int, list[tuple[Fraction, Fraction]]] = {}
         for draft in kept:
             taken.setdefault(draft.pitch, []).append((draft.start, draft.start + draft.beats))
-        shift = min((0, -12, 12), key=lambda by: (_cost_of(by, mine, taken, low, high), abs(by), by))
+        low = style.harmony.low - 12 if style.harmony.layers[layer].octave < 0 else max(style.harmony.low - 12, MUD)
+        shifts = [0, *(by for by in (12, -12) if _inside(mine, by, low, style.harmony.high + 12))]
+        losses = {by: sum(not _is_free(replace(d, pitch=d.pitch + by), taken) for d in mine) for by in shifts}
+        shift = min(shifts, key=lambda by: (losses[by], by < 0, abs(by)))
         moved = [replace(draft, pitch=draft.pitch + shift) for draft in mine]
         kept += [draft for draft in moved if _is_free(draft, taken)]
     return kept
 
 
-def _cost_of(
-    shift: int, drafts: list[Draft], taken: dict[int, list[tuple[Fraction, Fraction]]], low: int, high: int
-) -> int:
-    """How many notes a shift would lose; out of the part's range it is no choice."""
-    if shift and not all(low <= draft.pitch + shift <= high for draft in drafts):
-        return len(drafts) + 1
-    return sum(not _is_free(replace(draft, pitch=draft.pitch + shift), taken) for draft in drafts)
+def _inside(drafts: list[Draft], shift: int, low: int, high: int) -> bool:
+    return all(low <= draft.pitch + shift <= high for draft in drafts)
 
 
 def _is_free(draft: Draft, taken: dict[int, list[tuple[Fraction, Fraction]]]) -> bool:

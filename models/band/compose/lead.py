@@ -8,6 +8,7 @@ Verses use the same motif turned upside down in a lower register, so that a chor
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
@@ -20,6 +21,8 @@ from models.band.compose.harmonic import chord_at, melody_scale, nearest
 from models.styles.schema import Style
 
 VELOCITY = 92
+HIGHEST_DOUBLE = 93
+"""MIDI. A doubling above this would be shrill; it goes below the melody then."""
 LONG = Fraction(1)
 """Beats. A tone this long must belong to the chord."""
 
@@ -51,7 +54,7 @@ def motif(request: StemRequest, style: Style) -> tuple[MotifBar, MotifBar]:
     first = random.randrange(len(style.lead.rhythms))
     others = [k for k in range(len(style.lead.rhythms)) if k != first]
     second = random.choice(others)
-    sign = 1 if _is_chorus(request) else -1
+    sign = 1 if _is_chorus(request) or request.place.kind == "intro" else -1  # the intro announces the chorus
     return (
         _motif_bar(style.lead.rhythms[first], first, contour, sign, random),
         _motif_bar(style.lead.rhythms[second], second, contour, -sign, random),
@@ -98,9 +101,11 @@ def _playing(count: int, request: StemRequest, style: Style) -> set[int]:
     kind = request.place.kind
     density = style.lead.density.get(kind, 1.0 if _is_chorus(request) else 0.5)
     pairs = [list(range(start, min(start + 2, count))) for start in range(0, count, 2)]
-    wanted = max(1, round(density * len(pairs)))
+    wanted = min(len(pairs), max(1, math.ceil(density * len(pairs) - 0.3)))
     answers_first = kind in ("verse", "prechorus", "bridge")
-    order = sorted(range(len(pairs)), key=lambda k: (k % 2 == (0 if answers_first else 1), k))
+    # The second verse leaves other bars free than the first.
+    first = (1 if answers_first else 0) + request.place.occurrence
+    order = sorted(range(len(pairs)), key=lambda k: ((k + first) % 2, k))
     return {index for k in order[:wanted] for index in pairs[k]}
 
 
@@ -112,7 +117,7 @@ def _bar(
     source = first if place in (0, 2) or (cadence and place != 1) else second
     tones = _rhythm(bar, source, request, style)
     if cadence:
-        return _cadence(tones, bar)
+        return _cadence(tones, bar, random)
     develops = request.place.occurrence > 0 or bar.index >= 4
     if place in (1, 2) and random.random() < (0.6 if develops else 0.35):
         tones = _ornamented(tones, random)
@@ -133,13 +138,14 @@ def _rhythm(bar: Bar, source: MotifBar, request: StemRequest, style: Style) -> l
     return tones
 
 
-def _cadence(tones: list[Tone], bar: Bar) -> list[Tone]:
+def _cadence(tones: list[Tone], bar: Bar, random: Random) -> list[Tone]:
     """The motif's first attacks, then one long tone that leaves room to breathe."""
     if not tones:
         return [Tone(bar.start, bar.beats / 2, 0, True, cadence=True)]
     keep = tones[: max(1, (len(tones) + 1) // 2)]
     last = keep[-1]
-    length = max(bar.start + bar.beats * 7 / 8 - last.start, last.beats)
+    share = random.choice((Fraction(1, 2), Fraction(3, 4), Fraction(7, 8)))
+    length = max(bar.start + bar.beats * share - last.start, last.beats)
     return [*keep[:-1], Tone(last.start, length, last.step, last.accent, cadence=True)]
 
 
@@ -176,7 +182,7 @@ def _pitched(tones: list[Tone], request: StemRequest, style: Style, random: Rand
         on_beat = (tone.start - request.pickup) % bar_length in accents
         if tone.cadence or tone.beats >= LONG or part.scale == "chord" or (on_beat and tone.accent):
             pitch = _on_chord(pitch, tone, request, style)
-        velocity = VELOCITY * (0.86 + 0.2 * request.place.energy) + (8 if tone.accent else 0) + (3 if on_beat else 0)
+        velocity = VELOCITY * (0.76 + 0.3 * request.place.energy) + (8 if tone.accent else 0) + (3 if on_beat else 0)
         straight = part.steps % 3 != 0
         drafts.append(Draft(tone.start, tone.beats, pitch, velocity, swings=straight, exact=tone.exact))
     return drafts
@@ -213,6 +219,10 @@ def _on_chord(pitch: int, tone: Tone, request: StemRequest, style: Style) -> int
     """The nearest tone of the chord; at a cadence rather its root, third or fifth."""
     chord = chord_at(request, tone.start)
     classes = chord.pitch_classes[:3] if tone.cadence else chord.pitch_classes[:4]
+    if tone.cadence and len(classes) == 3:
+        # A phrase in the middle asks (third or fifth), the last one answers (root).
+        last = tone.start >= request.beats - 2 * Fraction(4 * request.meter[0], request.meter[1])
+        classes = classes[:1] if last else classes[1:]
     if tone.cadence and request.place.is_end and request.scale[0] in chord.pitch_classes:
         classes = (request.scale[0],)
     options = [nearest(pc, pitch, style.lead.low, style.lead.high) for pc in classes]
@@ -227,7 +237,8 @@ def _within_leap(pitch: int, before: int | None, pitch_class: int, style: Style)
 
 def _doubled(drafts: list[Draft], style: Style) -> list[Draft]:
     """The melody once more an octave above, or below where that would be too high to play."""
-    up = all(draft.pitch + 12 <= min(style.lead.high + 12, 108) for draft in drafts)
+    pitches = [draft.pitch for draft in drafts]
+    up = max(pitches, default=0) + 12 <= HIGHEST_DOUBLE and sum(pitches) <= 74 * len(pitches)
     return [replace(d, pitch=d.pitch + (12 if up else -12), velocity=d.velocity - 14, layer=1) for d in drafts]
 
 

@@ -24,7 +24,7 @@ def tones(chord: Harmony, kind: str, voices: int) -> list[tuple[int, ...]]:
     seventh = [pc for pc in classes if steps[pc] in (9, 10, 11)]
     if kind == "power":
         five = fifth[0] if fifth else (root + 7) % 12
-        pairs = [(root, five), (five, root)]
+        pairs: list[tuple[int, ...]] = [(root, five), (five, root)]
         return pairs if voices == 2 else [(root, five, root), (five, root, five), *pairs]
     if kind == "shell" and seventh and third:
         return [tuple([root, third[0], seventh[0], *classes[4:]][:voices])]
