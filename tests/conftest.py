@@ -34,6 +34,19 @@ settings.load_profile("stemwright")
 _GRACE_SECONDS = 2.0
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, keep together what shares something slow to make.
+
+    That is a module, for its fixtures; or in a module that goes through the styles, the tests of one style.
+    """
+    for item in items:
+        group = item.nodeid.partition("::")[0]
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "style" in item.callspec.params:
+            group += f":{item.callspec.params['style']}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_running() -> Iterator[None]:
     """A test that leaves a thread or a child process behind fails, after a short grace to wind down."""

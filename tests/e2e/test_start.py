@@ -231,7 +231,7 @@ def test_failed_pip_is_told_in_one_line_and_leaves_no_marker(
     told: str,
 ) -> None:
     start.VENV.mkdir()
-    monkeypatch.setattr(start, "run_calmly", lambda command, log: (1, lines))
+    monkeypatch.setattr(start, "run_calmly", lambda commands, log: (1, lines))
     with pytest.raises(start.StartError, match=told) as caught:
         start.install(frozenset())
     assert "\n" not in str(caught.value)
@@ -242,12 +242,28 @@ def test_install_shows_each_package_once_and_logs_everything(
     start: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     story = ["Collecting numpy<3,>=2 (from x)", "  Downloading numpy.whl", "Collecting numpy<3,>=2", "done"]
-    code, lines = start.run_calmly(
-        [sys.executable, "-c", f"print({chr(10).join(story)!r}); raise SystemExit(3)"], tmp_path / "log"
-    )
+
+    def telling(lines: list[str], code: int) -> list[str]:
+        return [sys.executable, "-c", f"print({chr(10).join(lines)!r}); raise SystemExit({code})"]
+
+    commands = [telling(["Collecting scipy", "fine"], 0), telling(story, 3), telling(["never reached"], 0)]
+    code, lines = start.run_calmly(commands, tmp_path / "log")
     assert (code, lines) == (3, story)
-    assert capsys.readouterr().out == "  numpy\n"
-    assert (tmp_path / "log").read_text().splitlines() == story
+    assert capsys.readouterr().out == "  scipy\n  numpy\n"
+    assert (tmp_path / "log").read_text().splitlines() == ["Collecting scipy", "fine", *story]
+
+
+def test_sentence_model_comes_with_the_tests_alone_and_without_what_it_asks_for(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start.VENV.mkdir()
+    ran: list[list[list[str]]] = []
+    monkeypatch.setattr(start, "run_calmly", lambda commands, log: ran.append(commands) or (0, []))
+    monkeypatch.setattr(start, "venv_answers", lambda code: True)
+    for extras in ((), ("dev",), ("test",)):
+        start.install(frozenset(extras))
+    assert [len(commands) for commands in ran] == [1, 1, 2]
+    assert ran[2][1][-2:] == ["--no-deps", start.SENTENCE_MODEL]
 
 
 # -- system packages ---------------------------------------------------------------------------------------
@@ -385,11 +401,39 @@ def test_existing_demo_is_left_alone(
 ) -> None:
     demo = tmp_path / "Stemwright" / "demo"
     demo.mkdir(parents=True)
-    (demo / "song.json").write_text("mine")
+    for name in ("song.json", "song.png"):
+        (demo / name).write_text("mine")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert start.make_demo() == demo  # there is no environment here to make one with
     assert "already there" in capsys.readouterr().out
-    assert (demo / "song.json").read_text() == "mine"
+    assert [(demo / name).read_text() for name in ("song.json", "song.png")] == ["mine", "mine"]
+
+
+def test_picture_that_is_missing_is_drawn_later(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    demo = tmp_path / "Stemwright" / "demo"
+    demo.mkdir(parents=True)
+    (demo / "song.json").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(start, "stemwright", lambda failed, *words: ran.append(words))
+    start.make_demo()
+    assert ran == [("picture", str(demo), "-o", str(demo / "song.png"))]
+
+
+def test_last_words_name_commands_that_can_be_typed_where_one_stands(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(start, "folder_opener", lambda: "xdg-open")
+    monkeypatch.chdir(start.ROOT)
+    start.print_next_steps(tmp_path / "a demo")
+    told = capsys.readouterr().out
+    assert f"open it: xdg-open '{tmp_path / 'a demo'}'" in told
+    assert f"  {start.venv_program('stemwright').relative_to(start.ROOT)} make " in told
+    monkeypatch.chdir(tmp_path)
+    start.print_next_steps(tmp_path / "a demo")
+    assert "'check out/.venv/" in capsys.readouterr().out
 
 
 def test_home_that_is_not_there_counts_as_none(
@@ -535,7 +579,7 @@ def test_from_nothing_to_a_song_although_the_first_try_is_killed(
     assert first.returncode == 0, first.stdout + first.stderr
     demo = home / "Stemwright" / "demo"
     assert str(demo) in first.stdout
-    for name in ("song.json", "song.mid", "mix.wav", "stems/drums.wav"):
+    for name in ("song.json", "song.mid", "song.png", "mix.wav", "stems/drums.wav"):
         assert (demo / name).stat().st_size > 0
     assert (venv / "stemwright-stamp.json").exists()
 
