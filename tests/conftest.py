@@ -35,11 +35,13 @@ _GRACE_SECONDS = 2.0
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where several processes share the tests, keep together what shares something slow to make.
 
     That is a module, for its fixtures; or in a module that goes through the styles, the tests of one style.
     """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         group = item.nodeid.partition("::")[0]
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "style" in item.callspec.params:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.mix.arrays import BLOCK, Audio, check_audio, check_rate, from_db, to_db
+from studio.mix.arrays import BLOCK, Audio, check_rate, from_db, to_db
 from studio.mix.curve import Curve, curve_hop, highest_in_hops, hop_peaks, limiting_nodes
 from studio.mix.errors import MixError
 from studio.mix.loudness import (
@@ -33,6 +33,7 @@ from studio.mix.loudness import (
     settle,
 )
 from studio.mix.mixer import MAX_GAIN_DB, MIN_GAIN_DB
+from studio.mix.sources import Source, as_source
 from studio.mix.truepeak import OVERSHOOT, REACH, gap_peaks
 
 TARGET_LUFS = -14.0
@@ -61,9 +62,12 @@ Energies = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PlacedTake:
-    """A take, float32 (1 or 2 channels, n), whose first frame sounds at frame `start` of the song."""
+    """A take whose first frame sounds at frame `start` of the song: float32 (1 or 2 channels, n), or a source of it.
 
-    audio: Audio
+    Sources are read in blocks, several times over and by several threads at once.
+    """
+
+    audio: Source | Audio
     start: int
 
 
@@ -96,19 +100,19 @@ def solve_master(
     loudness. Silent stems get 0 dB. The result does not depend on the number of processors.
     Raises MixError for no frames, a missing or infinite balance, or bad audio.
     """
-    _check(stems, frames, rate, balance, target_lufs)
+    placed = _checked(stems, frames, rate, balance, target_lufs)
     hop = curve_hop(rate)
-    heard = {name: takes for name, takes in stems.items() if any(take.audio.any() for take in takes)}
-    if not heard:
-        return Master(dict.fromkeys(stems, 0.0), Curve(np.ones(1, np.float32), hop), SILENCE, SILENCE)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="master") as pool:
-        loudness = pool.map(lambda takes: _rough_loudness(takes, frames, rate), heard.values())
+        measured = zip(placed, pool.map(lambda takes: _rough_loudness(takes, frames, rate), placed.values()), strict=True)
+        heard = {name: lufs for name, lufs in measured if lufs is not None}
+        if not heard:
+            return Master(dict.fromkeys(stems, 0.0), Curve(np.ones(1, np.float32), hop), SILENCE, SILENCE)
         top = max(balance[name] for name in heard)
         static = {
             name: max(balance[name] - top, -WIDEST_BALANCE_LU) - max(lufs, QUIETEST_STEM_LUFS)
-            for name, lufs in zip(heard, loudness, strict=True)
+            for name, lufs in heard.items()
         }
-        lanes = _Lanes([(takes, np.float32(from_db(static[name]))) for name, takes in heard.items()], frames)
+        lanes = _Lanes([(placed[name], np.float32(from_db(static[name]))) for name in heard], frames)
         total, peaks = _summed(lanes, hop, pool)
         if not np.isfinite(peaks).all():
             raise MixError("a take holds values that are not finite (NaN or infinity); make it again")
@@ -121,9 +125,13 @@ def solve_master(
     return Master(gains, Curve(nodes, hop), search.loudness(gain_db), to_db(highest) + gain_db)
 
 
-def _check(
+_Part = tuple[Source, int]
+"""A take as a source, and its first frame in the song."""
+
+
+def _checked(
     stems: Mapping[str, Sequence[PlacedTake]], frames: int, rate: int, balance: Mapping[str, float], target: float
-) -> None:
+) -> dict[str, list[_Part]]:
     check_rate(rate)
     if frames < 1:
         raise MixError(f"a song lasts at least 1 frame, not {frames}")
@@ -132,19 +140,18 @@ def _check(
     for name, takes in stems.items():
         if not math.isfinite(balance.get(name, math.nan)):
             raise MixError(f"the balance names no finite loudness for {name!r}; give one in LU")
-        for take in takes:
-            check_audio(take.audio)
+    return {name: [(as_source(take.audio), take.start) for take in takes] for name, takes in stems.items()}
 
 
-def _added(takes: Sequence[PlacedTake], start: int, stop: int) -> Audio | None:
+def _added(takes: Sequence[_Part], start: int, stop: int) -> Audio | None:
     """Frames `start` to `stop` of a stem at unity, (2, n); None where none of its takes sounds."""
     out: Audio | None = None
-    for take in takes:
-        first, last = max(start, take.start), min(stop, take.start + take.audio.shape[1])
+    for source, at in takes:
+        first, last = max(start, at), min(stop, at + source.frames)
         if first < last:
             if out is None:
                 out = np.zeros((2, stop - start), np.float32)
-            out[:, first - start : last - start] += take.audio[:, first - take.start : last - take.start]
+            out[:, first - start : last - start] += source.read(first - at, last - first)
     return out
 
 
@@ -194,7 +201,7 @@ def _gated(powers: Energies) -> float:
 class _Lanes:
     """The stems at their places in the balance, each with its gain (a ratio)."""
 
-    stems: Sequence[tuple[Sequence[PlacedTake], np.float32]]
+    stems: Sequence[tuple[Sequence[_Part], np.float32]]
     frames: int
 
     def sounds(self, start: int, stop: int) -> tuple[Audio, list[Audio]]:

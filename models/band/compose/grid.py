@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from models.api import PPQ, StemRequest
@@ -49,10 +50,14 @@ def bars(request: StemRequest) -> list[Bar]:
     return [Bar(k, request.pickup + k * length, length) for k in range(request.place.bars)]
 
 
-def fit(pattern: str, steps: int, felt: tuple[Fraction, ...], bar_index: int = 0) -> list[Step]:
+def fit(pattern: str, steps: int, felt: tuple[Fraction, ...], bar_index: int = 0) -> tuple[Step, ...]:
     """The steps of the pattern's bar for bar `bar_index`, laid on a bar with these felt beats."""
     texts = pattern.split("|")
-    text = texts[bar_index % len(texts)]
+    return _laid(texts[bar_index % len(texts)], steps, felt)
+
+
+@lru_cache(maxsize=1024)  # a song lays the same few bars again and again
+def _laid(text: str, steps: int, felt: tuple[Fraction, ...]) -> tuple[Step, ...]:
     beats = [text[k : k + steps] for k in range(0, len(text), steps)]
     if len(beats) == sum(felt) and len(beats) != len(felt):
         return _straight(text, steps)  # written for this very meter, quarter by quarter
@@ -61,11 +66,11 @@ def fit(pattern: str, steps: int, felt: tuple[Fraction, ...], bar_index: int = 0
     for index, length in zip(_chosen(len(beats), len(felt)), felt, strict=True):
         result.extend(Step(start + at, size, mark) for at, size, mark in _one_beat(beats[index], steps, length))
         start += length
-    return result
+    return tuple(result)
 
 
-def _straight(text: str, steps: int) -> list[Step]:
-    return [Step(Fraction(k, steps), Fraction(1, steps), mark) for k, mark in enumerate(text)]
+def _straight(text: str, steps: int) -> tuple[Step, ...]:
+    return tuple(Step(Fraction(k, steps), Fraction(1, steps), mark) for k, mark in enumerate(text))
 
 
 def _chosen(written: int, wanted: int) -> list[int]:

@@ -177,17 +177,17 @@ def _apart(drafts: list[Draft], style: Style) -> list[Draft]:
     """No two instruments hold the same pitch at once: a later one moves away by an octave as a whole, so that its
     voices are still led, and what is still taken then it leaves to the others."""
     kept: list[Draft] = []
+    taken: dict[int, list[tuple[Fraction, Fraction]]] = {}
     for layer in sorted({draft.layer for draft in drafts}):
         mine = [draft for draft in drafts if draft.layer == layer]
-        taken: dict[int, list[tuple[Fraction, Fraction]]] = {}
-        for draft in kept:
-            taken.setdefault(draft.pitch, []).append((draft.start, draft.start + draft.beats))
         low = style.harmony.low - 12 if style.harmony.layers[layer].octave < 0 else max(style.harmony.low - 12, MUD)
         shifts = [0, *(by for by in (12, -12) if _inside(mine, by, low, style.harmony.high + 12))]
-        losses = {by: sum(not _is_free(replace(d, pitch=d.pitch + by), taken) for d in mine) for by in shifts}
-        shift = min(shifts, key=lambda by: (losses[by], by < 0, abs(by)))
-        moved = [replace(draft, pitch=draft.pitch + shift) for draft in mine]
-        kept += [draft for draft in moved if _is_free(draft, taken)]
+        free = {by: [d for d in mine if _is_free(d, by, taken)] for by in (shifts if taken else [0])}
+        shift = min(free, key=lambda by: (len(mine) - len(free[by]), by < 0, abs(by)))
+        moved = [replace(draft, pitch=draft.pitch + shift) if shift else draft for draft in free[shift]]
+        for draft in moved:
+            taken.setdefault(draft.pitch, []).append((draft.start, draft.start + draft.beats))
+        kept += moved
     return kept
 
 
@@ -195,6 +195,6 @@ def _inside(drafts: list[Draft], shift: int, low: int, high: int) -> bool:
     return all(low <= draft.pitch + shift <= high for draft in drafts)
 
 
-def _is_free(draft: Draft, taken: dict[int, list[tuple[Fraction, Fraction]]]) -> bool:
+def _is_free(draft: Draft, shift: int, taken: dict[int, list[tuple[Fraction, Fraction]]]) -> bool:
     end = draft.start + draft.beats
-    return not any(start < end and draft.start < stop for start, stop in taken.get(draft.pitch, ()))
+    return not any(start < end and draft.start < stop for start, stop in taken.get(draft.pitch + shift, ()))
