@@ -458,7 +458,7 @@ def make_demo() -> Path:
     home = home_folder()
     folder = demo_folder(home)
     if (folder / "song.json").is_file():
-        say(f"The demo song is already there (to have it made again, move it away): {folder}")
+        say("The demo song is already there (to have it made again, move its folder away).")
     else:
         if home is None:
             say("Your home folder cannot be written, so the demo song goes beside the project.")
@@ -497,7 +497,7 @@ The demo song is in {demo}{opening}
   song.mid   tempo, meters, key, a marker at every section
 
 Next, a song of your own, and another bass line for the demo's third section:
-  {command} make "{OWN_PROMPT}" --out my-song
+  {command} make "{OWN_PROMPT}" --out {shlex.quote(str(demo.parent / "my song"))}
   {command} regenerate {shlex.quote(str(demo))} --section 3 --role bass
   {command} make --help      every option;  {command} styles  lists the styles""")
 
