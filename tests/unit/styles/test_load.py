@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from models.band import instruments
+from models.band.compose.drums import KEYS
 from models.band.sound.effects import parse_chain
 from models.band.sound.kits import kits
 from models.band.sound.synth import FX_KEYS
@@ -36,6 +37,16 @@ def test_a_style_names_only_what_the_band_has(name: str) -> None:
     assert sounds <= set(FX_KEYS)
     for role in ROLES:
         parse_chain(dict(style.mix[role].chain), f"{name}: {role}")
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_every_kit_of_a_style_has_every_drum_that_it_plays(name: str) -> None:
+    drums = load_style(name).drums
+    lines = {line for g in drums.grooves for line in (*g.lines, *g.vary)} | {d for f in drums.fills for d in f.lines}
+    for kit in drums.kits:
+        voice = instruments.voice(f"kit:{kit}", 48000, 120.0)
+        played = {KEYS[line] for line in lines} | {KEYS["crash"]}
+        assert played <= voice.keys(), f"kit {kit} lacks {sorted(played - voice.keys())}"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", STYLES)
