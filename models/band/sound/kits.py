@@ -159,12 +159,14 @@ class KitVoice:
         last = int(audible[-1]) + 1 if len(audible) else lead + 1
         if piece.length:
             last = min(last, lead + int(piece.length * rate))
+        longest = lead + int(MAX_RING_SECONDS * rate)
+        too_long, last = last > longest, min(last, longest)
         out = np.array(channels[:, lead : max(last, lead + 1)], np.float32)
         count = out.shape[1]
         if lead:
             ramp = min(count, int(_RAMP_SECONDS * rate))
             out[:, :ramp] *= np.linspace(0.0, 1.0, ramp + 1, dtype=np.float32)[1:]
-        fade = min(count, count // 2 if piece.length else int(0.003 * rate))
+        fade = min(count, count // 2 if piece.length else int((1.0 if too_long else 0.003) * rate))
         out[:, count - fade :] *= (0.5 + 0.5 * np.cos(np.linspace(0.0, np.pi, fade))).astype(np.float32)
         return out
 

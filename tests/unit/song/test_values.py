@@ -165,10 +165,13 @@ def test_bad_tempo_maps_are_refused(text: str) -> None:
 def test_notes_outside_the_cell_or_off_the_grid_are_refused() -> None:
     good = Note(Fraction(0), Fraction(1), 60, 90)
     check_notes([good], Fraction(4))
-    for bad in [good._replace(pitch=128), good._replace(velocity=0), good._replace(start=Fraction(4)),
-                good._replace(beats=Fraction(0)), good._replace(start=Fraction(1, 7)), good._replace(layer=16)]:  # fmt: skip
+    wrong = (
+        {"pitch": 128}, {"velocity": 0}, {"start": Fraction(4)}, {"beats": Fraction(0)}, {"start": Fraction(1, 7)},
+        {"layer": 16},
+    )  # fmt: skip
+    for change in wrong:
         with pytest.raises(SongError):
-            check_notes([bad], Fraction(4))
+            check_notes([good._replace(**change)], Fraction(4))
 
 
 def test_every_edit_can_be_undone_and_redone() -> None:

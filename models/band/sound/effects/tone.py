@@ -98,7 +98,7 @@ def _stretches(x: Floats) -> list[tuple[int, int, bool]]:
     """`x` cut where it falls silent and where it sounds again: (start, stop, whether it is all zeros)."""
     frames = x.shape[1]
     whole = frames // _HOP * _HOP
-    sounds = x[:, :whole].reshape(len(x), -1, _HOP).any(axis=(0, 2))
+    sounds: NDArray[np.bool_] = np.any(x[:, :whole].reshape(len(x), -1, _HOP), axis=(0, 2))
     if whole < frames:
         sounds = np.append(sounds, x[:, whole:].any())
     edges = [0, *(np.flatnonzero(sounds[1:] != sounds[:-1]) + 1).tolist(), len(sounds)]

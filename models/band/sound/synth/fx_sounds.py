@@ -118,7 +118,7 @@ def _cymbal(frames: int, rate: int, seed: int) -> Sound:
     angles = random.random((48, 2))
     levels = 0.09 * np.minimum(1.0, hz / 4000.0)
     decays = 6.9078 / (3.6 * (1500.0 / (1500.0 + hz)) + 0.8)
-    turning = (-decays + 2j * np.pi * hz) / rate
+    turning = np.asarray((-decays + 2j * np.pi * hz) / rate, np.complex128)
     for side in range(2):
         out[side] += ringing(turning, levels * np.exp(2j * np.pi * angles[:, side]), frames)
     return out
