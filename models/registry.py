@@ -30,6 +30,7 @@ def load_engine(name: str) -> Engine:
 def load_text_encoder(name: str) -> TextEncoder | None:
     """The text encoder of that name, made once; None where the package with its weights is not installed.
 
+    It may hold a hundred megabytes: `load_text_encoder.cache_clear()` lets it go.
     Raises EngineError for an unknown name and for weights that cannot be read.
     """
     if name not in TEXT_ENCODERS:

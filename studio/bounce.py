@@ -22,6 +22,7 @@ from studio.mix.limiter import limit
 from studio.mix.loudness import LoudnessMeter
 from studio.mix.master import PlacedTake, solve_master
 from studio.mix.mixer import Mixer, Placed, Track
+from studio.mix.sources import Source, as_source
 from studio.mix.tails import TailMode, clip_from_take
 from studio.mix.truepeak import true_peak_dbtp
 from studio.project.chunks import Loudness, Marker
@@ -40,8 +41,8 @@ CLOSING_S = 0.25
 GIVING_WAY_DB = (-1.05, -1.2, -1.4, -1.7, -2.1, -2.6)
 """Ceilings of samples that `Bounce.giving_way` tries until the peaks between the samples are low enough too."""
 
-Sounds = Mapping[tuple[str, str], Audio]
-"""The sound of the take in use by (section id, stem id); cells without sound are left out."""
+Sounds = Mapping[tuple[str, str], Source | Audio]
+"""The sound of the take in use by (section id, stem id); cells without sound are left out. Several threads read it."""
 Say = Callable[[float, str], None]
 """Told how much is done, 0..1, and what is being done."""
 
@@ -85,6 +86,11 @@ def _stem_mixer(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds, *, u
     """A stem as a mixer with one track, at its gain or at unity."""
     parts = tuple(Placed(take.audio, take.start) for take in _placed(song, timeline, stem, sounds))
     return Mixer([Track(stem.id, parts, gain_db=0.0 if unity else stem.mix.gain_db)], song.rate)
+
+
+def _whole(sound: Source | Audio) -> Audio:
+    source = as_source(sound)
+    return source.read(0, source.frames)
 
 
 def clip_folder(span: Span) -> str:
@@ -142,7 +148,7 @@ class Bounce:
         """
         stem, span = self._song.stem(stem_id), self._timeline.span(section)
         first, _ = self._timeline.frames(span, self._song.rate)
-        sound = self._sounds[section, stem_id]
+        sound = _whole(self._sounds[section, stem_id])
         sound = sound[:, : self._frames - first]
         frames = sound.shape[1]
         gains = self._curve.gains(first, frames) * np.float32(from_db(stem.mix.gain_db))
@@ -185,9 +191,8 @@ class Bounce:
         if take is None:
             raise ValueError(f"cell {span.section.id}/{stem.id} has sound but no take")
         first, frames = timeline.frames(span, song.rate)
-        sound = self._sounds[span.section.id, stem.id]
-        gain = from_db(stem.mix.gain_db)
-        levelled = sound * (self._curve.gains(first, sound.shape[1]) * np.float32(gain))
+        sound = _whole(self._sounds[span.section.id, stem.id])
+        levelled = sound * (self._curve.gains(first, sound.shape[1]) * np.float32(from_db(stem.mix.gain_db)))
         clip = clip_from_take(levelled, frames, cast(TailMode, song.tails), song.rate)
         audio = limit(clip, song.rate, CLIP_CEILING_DBTP)
         name = f"{clip_folder(span)}/{file_name(song, stem)}"

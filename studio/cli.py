@@ -19,7 +19,6 @@ from studio.version import __version__
 if TYPE_CHECKING:
     from types import FrameType
 
-    from models.api import TextEncoder
     from studio.plan import Plan, PlanOptions
     from studio.session import Made
 
@@ -203,20 +202,17 @@ def _make(arguments: argparse.Namespace) -> int:
 
 
 def _planned(arguments: argparse.Namespace) -> Plan:
+    from models.registry import load_text_encoder
     from studio.plan import plan_song
 
     options = _plan_options(arguments)
+    encoder = load_text_encoder("minilm")
+    load_text_encoder.cache_clear()  # it lives as long as the plan is made, and not beside all the sound
     if arguments.llm:
         from studio.plan.llm import Server, plan_with_llm
 
-        return plan_with_llm(arguments.prompt, Server(arguments.llm, arguments.llm_model), options, _encoder())
-    return plan_song(arguments.prompt, options, _encoder())
-
-
-def _encoder() -> TextEncoder | None:
-    from models.registry import load_text_encoder
-
-    return load_text_encoder("minilm")
+        return plan_with_llm(arguments.prompt, Server(arguments.llm, arguments.llm_model), options, encoder)
+    return plan_song(arguments.prompt, options, encoder)
 
 
 def _plan_options(arguments: argparse.Namespace) -> PlanOptions:

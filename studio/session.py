@@ -5,7 +5,8 @@ Every function here leaves the project whole: it either finishes or changes noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,15 @@ import numpy as np
 
 from models.api import Cancel, EngineError, StemResult, never_cancelled
 from models.registry import load_engine
-from studio.bounce import Bounce, Mixdown, Sounds, with_levels
+from studio.bounce import Bounce, Mixdown, with_levels
 from studio.jobs import CellJob, cell_seed, make_cells
-from studio.mix.arrays import Audio
 from studio.mix.curve import Curve, curve_hop
 from studio.project.draft import check_target, draft
 from studio.project.folder import ProjectFolder
 from studio.project.project import Project
 from studio.song import Note, Provenance, Song, SongError, Take, Timeline
 from studio.song.edits import AddTake, SetCurve
+from studio.sounds import StoredSounds
 
 Say = Callable[[float, str], None]
 """Told how much is done, 0..1, and what is being done."""
@@ -49,11 +50,13 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
     check_engines(song)
     check_target(path, force)
     with draft(path, force=force) as folder:
-        song, sounds = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
+        song = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
         say(0.62, "setting levels")
-        song, curve = with_levels(song, sounds)
-        song = replace(song, master=_store_curve(curve, song.rate, folder))
-        mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.72, 1.0)).everything()
+        # Takes are read back where they are needed: all of a song's together would be its largest piece of memory.
+        with closing(StoredSounds(song, folder)) as sounds:
+            song, curve = with_levels(song, sounds)
+            song = replace(song, master=_store_curve(curve, song.rate, folder))
+            mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.72, 1.0)).everything()
         folder.save(mixdown.song)
     return Made(mixdown.song, path, mixdown)
 
@@ -86,11 +89,12 @@ def regenerate(
         with project.change() as folder:
             song = AddTake(*place, _take(f"t{number + 1}", result, folder)).apply(song)
             curve = _stored_curve(song, folder)
-            own = Bounce(folder, song, StoredSounds(song, folder), curve, existing=project).giving_way(*place)
+            with closing(StoredSounds(song, folder)) as sounds:
+                own = Bounce(folder, song, sounds, curve, existing=project).giving_way(*place)
             if own is not None:
                 song = SetCurve(*place, _store_curve(own, song.rate, folder)).apply(song)
-            sounds = StoredSounds(song, folder)
-            mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.7, 1.0), existing=project).cell(*place)
+            with closing(StoredSounds(song, folder)) as sounds:
+                mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.7, 1.0), existing=project).cell(*place)
             folder.save(mixdown.song)
         return Made(mixdown.song, path, mixdown)
 
@@ -106,22 +110,19 @@ def check_engines(song: Song) -> None:
             )
 
 
-def _make_all(song: Song, folder: ProjectFolder, say: Say, cancel: Cancel) -> tuple[Song, Sounds]:
+def _make_all(song: Song, folder: ProjectFolder, say: Say, cancel: Cancel) -> Song:
     jobs = [
         CellJob(section.id, stem.id, cell_seed(song, section.id, stem.id, len(song.cell(section.id, stem.id).takes)))
         for stem in song.stems
         for section in song.sections
     ]
-    sounds: dict[tuple[str, str], Audio] = {}
     say(0.0, "composing")
     for done, (job, result) in enumerate(make_cells(song, jobs, cancel), 1):
         number = len(song.cell(job.section, job.stem).takes)
         song = AddTake(job.section, job.stem, _take(f"t{number + 1}", result, folder)).apply(song)
-        if result.audio is not None:
-            sounds[job.section, job.stem] = result.audio
         stem = song.stem(job.stem)
         say(done / len(jobs), f"playing {stem.role}, {song.section(job.section).kind}")
-    return song, sounds
+    return song
 
 
 def _take(name: str, result: StemResult, folder: ProjectFolder) -> Take:
@@ -137,35 +138,6 @@ def _take(name: str, result: StemResult, folder: ProjectFolder) -> Take:
     )  # fmt: skip
     notes = None if result.notes is None else tuple(Note(*note) for note in result.notes)
     return Take(name, provenance, result.rate, media, frames, notes, result.layers)
-
-
-class StoredSounds(Mapping[tuple[str, str], Audio]):
-    """The sounds of a song's takes in use, read from the project each time they are asked for, each under the gain
-    curve of its cell where it has one."""
-
-    def __init__(self, song: Song, folder: ProjectFolder) -> None:
-        self._folder = folder
-        self._hop = curve_hop(song.rate)
-        self._curves = {(cell.section, cell.stem): cell.curve for cell in song.cells if cell.curve is not None}
-        self._media = {
-            (cell.section, cell.stem): cell.take.media
-            for cell in song.cells
-            if cell.take is not None and cell.take.media is not None
-        }
-
-    def __getitem__(self, place: tuple[str, str]) -> Audio:
-        with self._folder.open_media(self._media[place]) as reader:
-            sound = reader.read()
-        if place not in self._curves:
-            return sound
-        with self._folder.open_media(self._curves[place]) as reader:
-            return sound * Curve(reader.read()[0], self._hop).gains(0, sound.shape[1])
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._media)
-
-    def __len__(self) -> int:
-        return len(self._media)
 
 
 def _store_curve(curve: Curve, rate: int, folder: ProjectFolder) -> str:

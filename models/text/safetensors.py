@@ -25,7 +25,10 @@ class TensorFileError(ValueError):
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Every float32 and float16 tensor in a file, as float32; integer tensors are left out. Raises TensorFileError."""
+    """Every float32 and float16 tensor in a file, as float32; integer tensors are left out. Raises TensorFileError.
+
+    Those of float32 stay in the file and are read where they are used: a model that nobody asks costs nothing.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -61,7 +64,8 @@ def _tensor(name: str, entry: dict[str, Any], data: NDArray[np.uint8], file: str
     begin, end = offsets
     if not 0 <= begin <= end <= data.size or end - begin != math.prod(shape) * dtype.itemsize:
         raise TensorFileError(f"{file}: tensor {name[:60]!r} does not fit the file")
-    return np.frombuffer(data[begin:end].tobytes(), dtype).reshape(shape).astype(np.float32)
+    tensor = data[begin:end].view(np.ndarray).view(dtype).reshape(shape)
+    return tensor.astype(np.float32, copy=False)
 
 
 def _numbers(value: object) -> list[int] | None:

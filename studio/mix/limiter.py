@@ -29,6 +29,11 @@ HOLD_S = 0.0125
 #: How fast a reduction is let go. 60 dB/s gives 6 dB back within a sixteenth at 150 BPM.
 RELEASE_DB_PER_S = 60.0
 
+#: How far a waveform is expected to rise between its samples (4.4 dB; a sine at a quarter of the rate rises by 3).
+#: Signals made for the purpose can rise by more, music does not; to look between all of its samples costs a third of
+#: the time of writing clips.
+MOST_RISE = 10 ** (4.4 / 20)
+
 MIN_CEILING_DB, MAX_CEILING_DB = -60.0, 60.0
 
 
@@ -95,9 +100,9 @@ def _needed_reduction(audio: Audio, ceiling: float) -> tuple[NDArray[np.float32]
     hot_frames = [np.zeros(0, dtype=np.int64)]
     for start, stop in blocks(audio.shape[1]):
         padded = padded_block(audio, start, stop)
-        if max(float(padded.max()), -float(padded.min())) * OVERSHOOT <= ceiling:
+        if max(float(padded.max()), -float(padded.min())) * MOST_RISE <= ceiling:
             continue
-        gaps = gap_peaks(padded, ceiling)
+        gaps = gap_peaks(padded, ceiling * (OVERSHOOT / MOST_RISE))
         level = np.abs(audio[:, start:stop]).max(axis=0)
         np.maximum(level, gaps[:-1], out=level)
         np.maximum(level, gaps[1:], out=level)

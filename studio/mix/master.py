@@ -103,8 +103,8 @@ def solve_master(
     placed = _checked(stems, frames, rate, balance, target_lufs)
     hop = curve_hop(rate)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="master") as pool:
-        measured = zip(placed, pool.map(lambda takes: _rough_loudness(takes, frames, rate), placed.values()), strict=True)
-        heard = {name: lufs for name, lufs in measured if lufs is not None}
+        loudness = pool.map(lambda takes: _rough_loudness(takes, frames, rate), placed.values())
+        heard = {name: lufs for name, lufs in zip(placed, loudness, strict=True) if lufs is not None}
         if not heard:
             return Master(dict.fromkeys(stems, 0.0), Curve(np.ones(1, np.float32), hop), SILENCE, SILENCE)
         top = max(balance[name] for name in heard)
@@ -137,7 +137,7 @@ def _checked(
         raise MixError(f"a song lasts at least 1 frame, not {frames}")
     if not math.isfinite(target):
         raise MixError(f"the loudness of a mix must be finite, not {target}; -14 LUFS is usual")
-    for name, takes in stems.items():
+    for name in stems:
         if not math.isfinite(balance.get(name, math.nan)):
             raise MixError(f"the balance names no finite loudness for {name!r}; give one in LU")
     return {name: [(as_source(take.audio), take.start) for take in takes] for name, takes in stems.items()}
@@ -155,16 +155,20 @@ def _added(takes: Sequence[_Part], start: int, stop: int) -> Audio | None:
     return out
 
 
-def _rough_loudness(takes: Sequence[PlacedTake], frames: int, rate: int) -> float:
-    """A stem's gated loudness to about 0.3 LU, from every second frame at 48 kHz: the balance needs no more."""
+def _rough_loudness(takes: Sequence[_Part], frames: int, rate: int) -> float | None:
+    """A stem's gated loudness to about 0.3 LU, from every second frame at 48 kHz: the balance needs no more.
+
+    None for a stem that holds nothing but zeros.
+    """
     from scipy.signal import sosfilt
 
     step = max(1, rate // 22_050)
     hop = rate // step // GATING_HOPS_PER_S
     sos = k_weighting(rate // step)
     state = np.zeros((len(sos), 2, 2))
-    size = 16 * hop * step
+    size = 4 * hop * step  # so short that the filter does not ring far into the subnormal numbers in a pause
     powers: list[Energies] = []
+    heard = False
     for start in range(0, frames, size):
         stop = min(start + size, frames)
         piece = _added(takes, start, stop)
@@ -172,10 +176,11 @@ def _rough_loudness(takes: Sequence[PlacedTake], frames: int, rate: int) -> floa
             powers.append(np.zeros(-(-(stop - start) // (hop * step))))
             state[:] = 0.0
         else:
+            heard = heard or bool(piece.any())
             weighted, state = sosfilt(sos, piece[:, ::step].astype(np.float64), axis=-1, zi=state)
             settle(state)
             powers.append(_energies(weighted, hop) / hop)
-    return _gated(np.concatenate(powers))
+    return _gated(np.concatenate(powers)) if heard else None
 
 
 def _energies(audio: NDArray[np.float64], hop: int) -> Energies:

@@ -103,9 +103,7 @@ def _stretches(x: Floats) -> list[tuple[int, int, bool]]:
         sounds = np.append(sounds, x[:, whole:].any())
     edges = [0, *(np.flatnonzero(sounds[1:] != sounds[:-1]) + 1).tolist(), len(sounds)]
     return [
-        (first * _HOP, min(last * _HOP, frames), not sounds[first])
-        for first, last in pairwise(edges)
-        if first < last
+        (first * _HOP, min(last * _HOP, frames), not sounds[first]) for first, last in pairwise(edges) if first < last
     ]
 
 
