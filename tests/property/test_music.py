@@ -23,10 +23,16 @@ from tests.support.parts import Part, Written, alike, onsets, written
 
 STYLES = sorted(load_styles())
 SEEDS = (1, 2, 3)
-every_song = pytest.mark.parametrize(
-    ("style", "seed"),
-    [pytest.param(s, n, marks=() if n == SEEDS[0] else pytest.mark.slow) for s in STYLES for n in SEEDS],
-)
+
+
+def songs(styles: list[str]) -> pytest.MarkDecorator:
+    """Every seed of these styles; the quick suite takes the first of each."""
+    quick = {SEEDS[0]: ()}
+    pairs = [pytest.param(s, n, marks=quick.get(n, pytest.mark.slow)) for s in styles for n in SEEDS]
+    return pytest.mark.parametrize(("style", "seed"), pairs)
+
+
+every_song = songs(STYLES)
 METERS = ("3/4", "6/8", "7/8", "5/4", "12/8", "7/16", "2/2", "5/8")
 ODD = [(s, METERS[(k + j) % len(METERS)]) for k, s in enumerate(STYLES) for j in (0, 3)]
 TOGETHER = Fraction(1, 10)
@@ -65,7 +71,7 @@ def _song_note(note: Note):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize(("style", "meter"), ODD)
 def test_every_style_plays_in_every_meter(style: str, meter: str) -> None:
-    song = written(style, 4, meter)
+    song = written(style, 4, meter, "intro:2 verse:4 prechorus:2 chorus:4 break:2 bridge:2 outro:2")
     for part in song.parts.values():
         assert part.notes
         check_notes([_song_note(note) for note in part.notes], part.span.beats)
@@ -138,8 +144,7 @@ def test_bass_between_the_chords_is_consonant_or_on_its_way(style: str, seed: in
         assert strange <= 0.02 * len(notes) + 1
 
 
-@pytest.mark.parametrize("style", [s for s in STYLES if load_styles()[s].bass.lock])
-@pytest.mark.parametrize("seed", SEEDS)
+@songs([s for s in STYLES if load_styles()[s].bass.lock])
 def test_bass_locks_with_the_kick_where_the_style_says_so(style: str, seed: int) -> None:
     song = written(style, seed)
     for part in song.of("bass"):
@@ -324,7 +329,7 @@ def test_a_cell_made_again_fits_where_it_stood(style: str) -> None:
         part = song.parts[section, role]
         others = {r: song.parts[section, r].notes for r in ("drums", "bass", "harmony", "lead", "fx") if r != role}
         makings = [
-            compose(replace(part.request, notes=None, seed=seed, context=others), song.style) for seed in range(40, 46)
+            compose(replace(part.request, notes=None, seed=seed, context=others), song.style) for seed in range(40, 43)
         ]
         assert any(again != part.notes for again in makings), f"{role}: another seed changes nothing"
         assert len(set(makings)) >= 2
