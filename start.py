@@ -82,15 +82,6 @@ SYSTEM_PACKAGES = {
         "apk": "libsndfile",
         "brew": "libsndfile",
     },
-    # The reference player that `test --reference` measures the built-in one against.
-    "fluidsynth": {
-        "apt-get": "fluidsynth",
-        "dnf": "fluidsynth",
-        "pacman": "fluidsynth",
-        "zypper": "fluidsynth",
-        "apk": "fluidsynth",
-        "brew": "fluid-synth",
-    },
 }
 # Settings of the caller's shell that would send an install or an import somewhere else.
 FOREIGN_SETTINGS = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "__PYVENV_LAUNCHER__")
@@ -544,28 +535,14 @@ def run_app() -> int:
     return 0
 
 
-def test_selection(quick: bool, reference: bool) -> str:
-    """The pytest mark expression for what was asked; empty selects everything."""
-    left_out = [mark for mark, leave in (("slow", quick), ("reference", not reference)) if leave]
-    return " and ".join("not " + mark for mark in left_out)
-
-
-def run_tests(quick: bool, reference: bool, rest: list[str]) -> int:
+def run_tests(quick: bool, rest: list[str]) -> int:
     prepare(frozenset(["test"]))
-    if (
-        reference
-        and not shutil.which("fluidsynth")
-        and not provide("fluidsynth", "the reference player is missing")
-    ):
-        raise StartError(
-            "--reference compares with fluidsynth: install it as above, or leave --reference out"
-        )
     # On small arrays threads cost far more than they bring, most of all on a busy machine.
     environment = dict(plain_environment(), OMP_NUM_THREADS="1")
     # A module's tests stay together in one process, for they share what is slow to make (tests/conftest.py).
     spread = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
-    marks = test_selection(quick, reference)
-    command = [str(venv_program("python")), "-m", "pytest", "-m", marks, *spread, *rest]
+    selection = ["-m", "not slow"] if quick else []
+    command = [str(venv_program("python")), "-m", "pytest", *selection, *spread, *rest]
     return subprocess.run(command, env=environment, cwd=str(ROOT)).returncode
 
 
@@ -606,7 +583,6 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog="Anything else goes on to pytest, for example: -k tempo -x tests/unit",
     )
     test.add_argument("--quick", action="store_true", help="leave out the slow ones")
-    test.add_argument("--reference", action="store_true", help="also those that compare with fluidsynth")
     commands.add_parser("check", help="lint, types and import contracts")
     options, rest = parser.parse_known_args(argv)
     if rest and options.command != "test":
@@ -620,7 +596,7 @@ def main(argv: list[str]) -> int:
     options, rest = parse(argv)
     try:
         if options.command == "test":
-            return run_tests(options.quick, options.reference, rest)
+            return run_tests(options.quick, rest)
         if options.command == "check":
             return run_checks()
         return run_app()

@@ -473,22 +473,9 @@ def test_window_opens_only_where_there_are_both_a_screen_and_a_window(
 # -- the command line --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("quick", "reference", "marks"),
-    [
-        (False, False, "not reference"),
-        (True, False, "not slow and not reference"),
-        (False, True, ""),
-        (True, True, "not slow"),
-    ],
-)
-def test_selection_of_tests(start: ModuleType, quick: bool, reference: bool, marks: str) -> None:
-    assert start.test_selection(quick, reference) == marks
-
-
 def test_what_test_does_not_know_goes_to_pytest(start: ModuleType) -> None:
     options, rest = start.parse(["test", "--quick", "-k", "tempo", "-x", "tests/unit"])
-    assert (options.command, options.quick, options.reference) == ("test", True, False)
+    assert (options.command, options.quick) == ("test", True)
     assert rest == ["-k", "tempo", "-x", "tests/unit"]
 
 
@@ -510,8 +497,10 @@ def test_exit_code_of_the_tests_is_the_exit_code(start: ModuleType, monkeypatch:
     monkeypatch.setattr(start.subprocess, "run", run)
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     assert start.main(["test", "-x"]) == 5
-    [(command, environment)] = ran
+    assert start.main(["test", "--quick", "-x"]) == 5
+    [(command, environment), (quick, _)] = ran
     assert command[-1] == "-x"
+    assert [word for word in quick if word not in command] == ["not slow"]
     assert environment["OMP_NUM_THREADS"] == "1"
     assert "PYTHONPATH" not in environment
 
