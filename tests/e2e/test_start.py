@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 
@@ -490,11 +490,11 @@ def test_exit_code_of_the_tests_is_the_exit_code(start: ModuleType, monkeypatch:
     monkeypatch.setattr(start, "prepare", lambda extras: None)
     ran: list[tuple[list[str], dict[str, str]]] = []
 
-    def run(command: list[str], env: dict[str, str], cwd: str) -> SimpleNamespace:
-        ran.append((command, env))
-        return SimpleNamespace(returncode=5)
+    def run(command: list[str], environment: dict[str, str]) -> int:
+        ran.append((command, environment))
+        return 5
 
-    monkeypatch.setattr(start.subprocess, "run", run)
+    monkeypatch.setattr(start, "run_in_front", run)
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     assert start.main(["test", "-x"]) == 5
     assert start.main(["test", "--quick", "-x"]) == 5
@@ -519,6 +519,33 @@ def test_trouble_is_one_line_and_a_failing_exit_code(
         fail(error)
         assert start.main([]) == code
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_interrupt_waits_until_the_command_has_tidied_up(tmp_path: Path) -> None:
+    child = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+(folder / "working").touch()
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(1)  # longer than the quarter of a second that subprocess.run would grant
+    (folder / "tidy").touch()
+"""
+    parent = """
+import os, runpy, sys
+start = runpy.run_path(sys.argv[1])
+try:
+    start["run_in_front"]([sys.executable, "-c", sys.argv[2], sys.argv[3]], dict(os.environ))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    words = [sys.executable, "-c", parent, str(START), child, str(tmp_path)]
+    with subprocess.Popen(words, start_new_session=True, stderr=subprocess.DEVNULL, text=True) as process:
+        wait_for(tmp_path / "working", process)
+        os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode == 130
+    assert (tmp_path / "tidy").exists()
 
 
 # -- the real thing ----------------------------------------------------------------------------------------
