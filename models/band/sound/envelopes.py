@@ -8,6 +8,7 @@ stated time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,12 +72,18 @@ class Envelope:
 
     def release_gain(self, rate: int) -> NDArray[np.float32]:
         """Return the release from 1.0, falling to exactly zero on its last frame."""
-        count = self.release_frames(rate)
-        seconds = np.arange(count, dtype=np.float64) / rate
-        gain = 10.0 ** (-FULL_DB / 20.0 * seconds / self.release)
-        fade = min(count, max(2, int(_END_FADE_SECONDS * rate)))
-        gain[count - fade :] *= np.linspace(1.0, 0.0, fade)
-        return gain.astype(np.float32)
+        return _release_gain(self.release, self.release_frames(rate), rate)
+
+
+@lru_cache(maxsize=8)  # nearly all notes of a preset let go alike; one may take two megabytes
+def _release_gain(release: float, count: int, rate: int) -> NDArray[np.float32]:
+    seconds = np.arange(count, dtype=np.float64) / rate
+    gain = 10.0 ** (-FULL_DB / 20.0 * seconds / release)
+    fade = min(count, max(2, int(_END_FADE_SECONDS * rate)))
+    gain[count - fade :] *= np.linspace(1.0, 0.0, fade)
+    rounded = gain.astype(np.float32)
+    rounded.flags.writeable = False
+    return rounded
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,18 +79,52 @@ def lowpassed(
     alpha, cosine = np.sin(omega) / (2.0 * q), np.cos(omega)
     side = (1.0 - cosine) / 2.0 / np.sqrt(q) / (1.0 + alpha)
     a1, a2 = -2.0 * cosine / (1.0 + alpha), (1.0 - alpha) / (1.0 + alpha)
-    out = np.empty_like(data)
-    state = np.zeros(2)
     block = control_block(rate)
     moves = np.flatnonzero(np.abs(np.diff(cutoff)) > 1e-4 * cutoff[:-1])
     moving = int(moves[-1]) + 1 if len(moves) else 0  # blocks before the cutoff stands still
-    for row in range(moving + 1):
-        at, stop = row * block, (row + 1) * block if row < moving else len(data)
-        if at >= len(data):
-            break
-        b, a = [side[row], 2.0 * side[row], side[row]], [1.0, a1[row], a2[row]]
-        out[at:stop], state = lfilter(b, a, data[at:stop], zi=state)
+    moving = min(moving, (len(data) - 1) // block) if len(data) else 0
+    out = np.empty_like(data)
+    at = moving * block
+    state = np.zeros(2)
+    if moving:
+        out[:at], state = _moving(data[:at].reshape(moving, block), side[:moving], a1[:moving], a2[:moving])
+    if at < len(data):
+        b, a = [side[moving], 2.0 * side[moving], side[moving]], [1.0, a1[moving], a2[moving]]
+        out[at:] = lfilter(b, a, data[at:], zi=state)[0]
     return out
+
+
+def _moving(
+    blocks: NDArray[np.float32], side: NDArray[np.float64], a1: NDArray[np.float64], a2: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Blocks (n, frames) through a low-pass (b = side, 2 side, side) with coefficients of its own for each of them,
+    and its last state.
+
+    All blocks are filtered side by side from rest, frame by frame; then their states are carried from block to block,
+    and what rings on from there is added. One call of `lfilter` a block takes ten times as long.
+    """
+    x = blocks.T.astype(np.float64)
+    count, frames = blocks.shape
+    out = np.empty((frames, count))
+    one, two = np.zeros(count), np.zeros(count)  # the state (direct form II transposed)
+    for frame in range(frames):
+        fed = side * x[frame]
+        y = np.add(fed, one, out=out[frame])
+        one = 2.0 * fed - a1 * y + two
+        two = fed - a2 * y
+    through = np.linalg.matrix_power(
+        np.array([[-a1, np.ones(count)], [-a2, np.zeros(count)]]).transpose(2, 0, 1), frames
+    )
+    first, second = np.empty(count), np.empty(count)
+    state = (0.0, 0.0)
+    steps = zip(one.tolist(), two.tolist(), through.reshape(count, 4).tolist(), strict=True)
+    for number, (kick_one, kick_two, (m00, m01, m10, m11)) in enumerate(steps):
+        first[number], second[number] = state
+        state = m00 * state[0] + m01 * state[1] + kick_one, m10 * state[0] + m11 * state[1] + kick_two
+    for frame in range(frames):
+        out[frame] += first
+        first, second = second - a1 * first, -a2 * first
+    return out.T.reshape(-1), np.array(state)
 
 
 def control_block(rate: int) -> int:

@@ -19,8 +19,8 @@ from models.band.sound.tables import choice, number
 Floats = NDArray[np.float32]
 
 _CHUNK = 1 << 16
-_HOP = 512  # frames of a silent stretch that are run at a time
-_DEAD = 1e-20  # a state below this rings no more: some 250 dB under the last bit of a float32 sample at full scale
+_HOP = 1024  # frames of a silent stretch that are run at a time
+_DEAD = 1e-12  # a state below this (-240 dB) rings no more
 _CLIP_CHUNK = 1 << 13  # its dozen arrays stay in the cache
 
 

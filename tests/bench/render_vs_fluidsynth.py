@@ -1,0 +1,143 @@
+"""Times the band's playing against the `fluidsynth` program on the same notes. Run by hand, on Linux or macOS.
+
+    python tests/bench/render_vs_fluidsynth.py [--prompt ...] [--soundfont FILE] [--repeats 5]
+
+A song is planned and written first, which is not timed. Then, in turns: FluidSynth renders its `song.mid` once, to one
+stereo mix; the band plays the same notes twice, to five stereo stems: dry, and with each stem's effects as in a song.
+All start as new processes, and all load what they need: interpreter and libraries here, the soundfont there. The band
+plays on as many cores as there are, as in `stemwright make`; FluidSynth has one voice loop. Wall clock and processor
+time are both compared. The aim is at most 0.8 of FluidSynth's time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from conditions import Spent, conditions, row, spent
+
+from models.api import StemRequest
+from models.band.engine import Band, layer_names
+from models.band.instruments import program
+from models.band.sound.index import ASSETS
+from models.styles import load_style
+from studio.jobs import CellJob, cell_seed, written_requests
+from studio.plan import PlanOptions, plan_song
+from studio.project.midi import parts_of, write_song_midi
+from studio.song import Note, Provenance, Song, Take, Timeline
+from studio.song.edits import AddTake
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def written(prompt: str, seed: int | None, rate: int) -> tuple[Song, list[StemRequest]]:
+    """A song whose cells hold their notes, and the request for each cell with those notes."""
+    song = plan_song(prompt, PlanOptions(rate=rate, seed=seed)).song
+    jobs = [
+        CellJob(section.id, stem.id, cell_seed(song, section.id, stem.id, 0))
+        for stem in song.stems
+        for section in song.sections
+    ]
+    requests = list(written_requests(song, jobs))
+    style = load_style(song.style)
+    for job, request in zip(jobs, requests, strict=True):
+        layers = tuple((name, program(name)) for name in layer_names(request, style))
+        notes = tuple(Note(*note) for note in request.notes or ())
+        take = Take("t1", Provenance("band", "", job.seed), rate, None, 0, notes, layers)
+        song = AddTake(job.section, job.stem, take).apply(song)
+    return song, requests
+
+
+def play(requests: Sequence[StemRequest], dry: bool) -> None:
+    """Play all cells on all cores, as a song is made."""
+    band = Band()
+    if dry:
+        import models.band.engine as engine
+        from models.band.sound.effects import Chain
+
+        engine._chain = lambda style, role: Chain()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for result in pool.map(band.generate, requests):
+            if result.audio is None:
+                raise SystemExit("a cell came back without sound")
+
+
+def timed(command: list[str]) -> Spent:
+    """Run a command to its end."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return spent(time.perf_counter() - begun, usage)
+
+
+def main() -> None:
+    """Parse the command line and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompt", default="pop song, 3 minutes, 120 bpm")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--rate", type=int, default=48_000)
+    parser.add_argument("--repeats", type=int, default=5, metavar="N")
+    parser.add_argument("--soundfont", type=Path, default=ASSETS / "general.sf3", help="for FluidSynth (bundled)")
+    parser.add_argument("--play", nargs=2, metavar=("HOW", "FILE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.play:
+        how, file = arguments.play
+        play(pickle.loads(Path(file).read_bytes()), dry=how == "dry")  # noqa: S301 (ours, a moment old)
+        return
+    if shutil.which("fluidsynth") is None:
+        parser.error("the fluidsynth program is missing; on Debian: apt install fluidsynth")
+    if arguments.repeats < 1:
+        parser.error("--repeats: at least 1")
+    song, requests = written(arguments.prompt, arguments.seed, arguments.rate)
+    timeline = Timeline(song)
+    seconds = timeline.total_frames(song.rate) / song.rate
+    notes = sum(len(request.notes or ()) for request in requests)
+    print(conditions())
+    print(f"song       {arguments.prompt!r}: {seconds:.1f} s at {song.rate} Hz, style {song.style}, {notes} notes")
+    print(f"output     FluidSynth one stereo mix; the band {len(song.stems)} stereo stems in {len(requests)} cells")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_song_midi(folder / "song.mid", song, timeline, parts_of(song, timeline))
+        cells = folder / "requests"
+        cells.write_bytes(pickle.dumps(requests))
+        ours = [sys.executable, str(Path(__file__).resolve()), "--play"]
+        commands = {
+            "FluidSynth, one mix": [
+                "fluidsynth", "-ni", "-q", "-r", str(song.rate), "-F", str(folder / "mix.wav"),
+                str(arguments.soundfont.resolve()), str(folder / "song.mid"),
+            ],
+            "the band, five stems, dry": [*ours, "dry", str(cells)],
+            "the band, five stems, effects": [*ours, "effects", str(cells)],
+        }  # fmt: skip
+        runs: dict[str, list[Spent]] = {name: [] for name in commands}
+        for number in range(1, arguments.repeats + 1):
+            for name, command in commands.items():
+                runs[name].append(timed(command))
+                print(row(f"{number}. {name}", runs[name][-1:]), flush=True)
+    print("medians")
+    for name, took in runs.items():
+        print(row(name, took))
+    reference, *others = runs
+    for name in others:
+        pairs = list(zip(runs[name], runs[reference], strict=True))
+        wall = statistics.median(mine.wall / theirs.wall for mine, theirs in pairs)
+        cpu = statistics.median(mine.cpu / theirs.cpu for mine, theirs in pairs)
+        print(f"{name}: {wall:.2f} of FluidSynth's wall clock, {cpu:.2f} of its processor time (medians of the pairs)")
+    print(f"load after {' '.join(f'{value:.2f}' for value in os.getloadavg())}")
+
+
+if __name__ == "__main__":
+    main()
