@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.styles import load_style
 from studio.mix.arrays import Audio, from_db
-from studio.mix.curve import Curve, giving_way
+from studio.mix.curve import Curve, giving_way, hop_peaks, limiting_nodes
 from studio.mix.limiter import limit
 from studio.mix.loudness import LoudnessMeter
 from studio.mix.master import PlacedTake, solve_master
@@ -110,7 +110,7 @@ class Bounce:
     ) -> None:  # fmt: skip
         self._folder, self._song, self._sounds, self._say = folder, song, sounds, say
         self._existing = existing or folder
-        self._curve = curve
+        self.curve = curve
         self._timeline = Timeline(song)
         self._frames = self._timeline.total_frames(song.rate)
         self._markers = tuple(
@@ -134,12 +134,34 @@ class Bounce:
         return self._finished(clips, total)
 
     def cell(self, section: str, stem_id: str) -> Mixdown:
-        """Write the clip of one cell, its stem anew, and the mix; the other stems are read from their files."""
-        stem = self._song.stem(stem_id)
+        """Write the clip of one cell, its stem anew, and the mix; the other stems are read from their files.
+
+        Where the others alone have become too loud for each other without the take that was there, `curve` comes down
+        there, and all stems are written anew under it; the other clips stay as they are all the same.
+        """
+        stem, guard = self._song.stem(stem_id), threading.Lock()
         total = self._others(stem)
-        clip = self._clip(self._timeline.span(section), stem)
-        self._stem(stem, total, threading.Lock())
-        return self._finished([clip], total)
+        self._stem(stem, total, guard)
+        lowered = self._lowered(total)
+        if lowered is not None:
+            self.curve = lowered
+            total = np.zeros((2, self._frames), np.int32)
+            for every in self._song.stems:
+                self._stem(every, total, guard)
+        return self._finished([self._clip(self._timeline.span(section), stem)], total)
+
+    def _lowered(self, total: NDArray[np.int32]) -> Curve | None:
+        """The curve that the stems need for their sum, `total` under the present one, to keep its peak."""
+        mix = total.astype(np.float32) / np.float32(STEPS)
+        if true_peak_dbtp(mix) <= CLIP_CEILING_DBTP:
+            return None
+        hop = self.curve.hop
+        present = self.curve.gains(0, self._frames + hop)[::hop]
+        for ceiling_db in GIVING_WAY_DB:
+            nodes = limiting_nodes(hop_peaks(mix, hop), from_db(ceiling_db), self._song.rate / hop)
+            if true_peak_dbtp(mix * Curve(nodes, hop).gains(0, self._frames)) <= CLIP_CEILING_DBTP - 0.05:
+                break
+        return Curve(nodes * present[: len(nodes)], hop)
 
     def giving_way(self, section: str, stem_id: str) -> Curve | None:
         """The curve of its own that a cell's take needs for the stem and the mix to keep their peak.
@@ -151,7 +173,7 @@ class Bounce:
         sound = _whole(self._sounds[section, stem_id])
         sound = sound[:, : self._frames - first]
         frames = sound.shape[1]
-        gains = self._curve.gains(first, frames) * np.float32(from_db(stem.mix.gain_db))
+        gains = self.curve.gains(first, frames) * np.float32(from_db(stem.mix.gain_db))
         neighbours = {key: value for key, value in self._sounds.items() if key[1] == stem_id and key[0] != section}
         rest = _stem_mixer(self._song, self._timeline, stem, neighbours, unity=True).mix(first, frames) * gains
         others = self._others(stem)[:, first : first + frames].astype(np.float32) / np.float32(STEPS)
@@ -192,7 +214,7 @@ class Bounce:
             raise ValueError(f"cell {span.section.id}/{stem.id} has sound but no take")
         first, frames = timeline.frames(span, song.rate)
         sound = _whole(self._sounds[span.section.id, stem.id])
-        levelled = sound * (self._curve.gains(first, sound.shape[1]) * np.float32(from_db(stem.mix.gain_db)))
+        levelled = sound * (self.curve.gains(first, sound.shape[1]) * np.float32(from_db(stem.mix.gain_db)))
         clip = clip_from_take(levelled, frames, cast(TailMode, song.tails), song.rate)
         audio = limit(clip, song.rate, CLIP_CEILING_DBTP)
         name = f"{clip_folder(span)}/{file_name(song, stem)}"
@@ -249,7 +271,7 @@ class Bounce:
         def blocks() -> Iterator[Audio]:
             at = 0
             for block in mixer.blocks(self._frames):
-                gains = self._curve.gains(at, block.shape[1])
+                gains = self.curve.gains(at, block.shape[1])
                 self._close(gains, at)
                 grid: Audio = np.rint(block * (gains * np.float32(STEPS)))
                 np.clip(grid, -STEPS, STEPS - 1, out=grid)

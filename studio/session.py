@@ -67,7 +67,7 @@ def regenerate(
 ) -> Made:  # fmt: skip
     """Make one cell once more: section number `section` (from 1) of the stem called `role` (or its id).
 
-    The new take is used, the old ones are kept; only this clip, its stem and the mix are written anew.
+    The new take is used, the old ones are kept; of the clips only this one is written anew.
     Raises SongError, EngineError or ProjectError; then the song is as it was before.
     """
     with Project.open(path) as project:
@@ -94,7 +94,11 @@ def regenerate(
             if own is not None:
                 song = SetCurve(*place, _store_curve(own, song.rate, folder)).apply(song)
             with closing(StoredSounds(song, folder)) as sounds:
-                mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.7, 1.0), existing=project).cell(*place)
+                bounce = Bounce(folder, song, sounds, curve, _part(say, 0.7, 1.0), existing=project)
+                mixdown = bounce.cell(*place)
+            if bounce.curve is not curve:
+                master = _store_curve(bounce.curve, song.rate, folder)
+                mixdown = replace(mixdown, song=replace(mixdown.song, master=master))
             folder.save(mixdown.song)
         return Made(mixdown.song, path, mixdown)
 

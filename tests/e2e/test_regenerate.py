@@ -50,17 +50,13 @@ def cell_of(data: dict[str, Any], section: int, role: str) -> dict[str, Any]:
 
 
 def check_mix(song: Path) -> None:
-    """Stems add up to the mix and nothing has become too loud.
-
-    Where the other stems, which stay as they are, are louder together without the old take than with it, the new
-    one cannot help that by giving way: the mix may then rise a little.
-    """
+    """Stems add up to the mix and nothing has become too loud."""
     mix = read_wave(song / "mix.wav")
     stems = [read_wave(path) for path in sorted((song / "stems").iterdir())]
     assert len(stems) == len(ROLES)
     assert np.abs(sum(stem.samples.astype(np.int64) for stem in stems) - mix.samples).max() <= 1
     assert max(true_peak_db(wave.audio) for wave in stems) < -1.0
-    assert true_peak_db(mix.audio) < -0.7
+    assert true_peak_db(mix.audio) < -1.0
 
 
 def test_one_clip_its_stem_and_the_mix_change_and_nothing_else(song: Path) -> None:
