@@ -504,7 +504,9 @@ The demo song is in {demo}{opening}
 Next, a song of your own, and another bass line for the demo's third section:
   {command} make "{OWN_PROMPT}" --out {shlex.quote(str(demo.parent / "my song"))}
   {command} regenerate {shlex.quote(str(demo))} --section 3 --role bass
-  {command} make --help      every option;  {command} styles  lists the styles""")
+  {command} styles
+  {command} make --help
+README.md has a tour of five minutes.""")
 
 
 def folder_opener() -> str | None:
