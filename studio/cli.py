@@ -272,14 +272,18 @@ def _folder(text: str) -> Path:
 
 
 def _fraction(what: str, text: str) -> Any:
+    import re
     from fractions import Fraction
 
     from studio.song import SongError
 
     try:
-        return Fraction(text) if len(text) < 20 else Fraction("x")
-    except (ValueError, ZeroDivisionError):
-        raise SongError(f"{what} {text[:40]!r}: write beats such as 1, 0.5 or 3/2") from None
+        # Fraction() would also read "1e999999999", and take until tomorrow.
+        if re.fullmatch(r"-?[0-9]{1,9}(?:[./][0-9]{1,9})?", text.strip()):
+            return Fraction(text)
+    except ZeroDivisionError:
+        pass  # 1/0 is told like any other text that is no number
+    raise SongError(f"{what} {text[:40]!r}: write beats such as 1, 0.5 or 3/2")
 
 
 def _roles(text: str) -> tuple[str, ...]:
