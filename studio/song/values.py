@@ -27,6 +27,8 @@ MOST_STEMS = 32
 LONGEST_PROMPT = 10_000
 """Characters of free text."""
 LONGEST_TITLE = 200
+QUIETEST_DB, LOUDEST_DB = -120.0, 40.0
+"""A stem's gain; what the mixer can apply."""
 
 Extra = Mapping[str, Any]
 """Fields of a record that this version does not know. They are kept and written back."""
@@ -73,6 +75,12 @@ class StemMix:
     mute: bool = False
     solo: bool = False
     extra: Extra = _extra()
+
+    def __post_init__(self) -> None:
+        if not QUIETEST_DB <= self.gain_db <= LOUDEST_DB:
+            raise SongError(f"gain of {self.gain_db:g} dB: it must be {QUIETEST_DB:g} to {LOUDEST_DB:g} dB")
+        if not -1 <= self.pan <= 1:
+            raise SongError(f"pan of {self.pan:g}: it must be -1 (left) to 1 (right)")
 
 
 @dataclass(frozen=True)
@@ -227,7 +235,9 @@ class Song:
             raise SongError(f"a song has at most {MOST_SONG_BARS} bars, not {bars}; make two songs")
         first = self.sections[0].meter or self.meter
         if not 0 <= self.pickup < first.bar_beats:
-            raise SongError(f"pickup of {self.pickup} beats: it must be shorter than the first bar ({first})")
+            raise SongError(
+                f"pickup of {self.pickup} beats: it must be 0 or more and shorter than the first bar ({first})"
+            )
         if (self.pickup * PPQ).denominator != 1:
             raise SongError(f"pickup of {self.pickup} beats: it must lie on the 1/{PPQ} beat grid, such as 1/2 or 3/4")
 
