@@ -15,9 +15,10 @@ from studio.plan.harmony import split_bar
 from studio.plan.llm_answer import Answer, AnswerError, SectionAnswer, find_object, read_answer
 from studio.plan.llm_server import Server, ServerError, ask
 from studio.plan.planner import plan_song
+from studio.plan.stems import said_of
 from studio.plan.values import Choice, Plan, PlanOptions
 from studio.plan.words import Wishes, read_words
-from studio.song import ChordSpan, Section, Song, Timeline
+from studio.song import ChordSpan, Section, Song, SongError, Timeline
 
 if TYPE_CHECKING:
     from models.api import TextEncoder
@@ -45,7 +46,9 @@ def plan_with_llm(
         answer = read_answer(find_object(ask(server, instructions(), prompt)), tuple(load_styles()))
         plan = _merge(prompt, answer, options, wishes, encoder)
         _check_length(plan.song, wishes)
-    except (ServerError, AnswerError) as error:
+    except (ServerError, AnswerError, SongError) as error:
+        # The rules could do what was asked; where a song is refused now (a pickup longer than the model's first bar),
+        # the answer is to blame.
         return Plan(rules.song, (Choice("planned by", f"rules, for {error}", "default"), *rules.choices))
     return plan
 
@@ -84,9 +87,14 @@ def _merge(prompt: str, answer: Answer, options: PlanOptions, wishes: Wishes, en
         fits = answer.key in (None, song.key) and (answer.key is not None or not key_said)
         pairs = zip(song.sections, answer.sections, strict=True)
         song = replace(song, sections=tuple(_dress(song, section, wish, fits) for section, wish in pairs))
-    song = replace(
-        song, stems=tuple(replace(stem, prompt=answer.stems.get(stem.role, stem.prompt)) for stem in song.stems)
+    # The model's words take the place of the rules', but never of the instruments that the user named or refused.
+    stems = tuple(
+        replace(stem, prompt=", ".join((answer.stems[stem.role], *said_of(stem.role, wishes.parts))))
+        if stem.role in answer.stems
+        else stem
+        for stem in song.stems
     )
+    song = replace(song, stems=stems)
     names = {"tempo" if name == "bpm" else "form" if name == "sections" else name for name in by_model}
     choices = [replace(choice, source="llm") if choice.what in names else choice for choice in plan.choices]
     return Plan(song, (Choice("planned by", "the language model", "llm"), *choices))
@@ -102,7 +110,7 @@ def _dress(song: Song, section: Section, wish: SectionAnswer, with_chords: bool)
     return replace(
         section,
         energy=section.energy if wish.energy is None else wish.energy,
-        prompt=wish.prompt or section.prompt,
+        prompt=", ".join(filter(None, (wish.prompt, section.prompt))),  # the section's own is the user's words
         lyrics=section.lyrics or wish.lyrics,
         chords=tuple(spans) or section.chords,
     )

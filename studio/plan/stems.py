@@ -68,9 +68,14 @@ def make_stems(
             raise SongError(f"engine for {role[:40]!r}: the song's stems are {', '.join(roles)}")
     stems = []
     for role in roles:
-        asked = [part.name for part in wish.parts if part.role == role and not part.no and part.kind is None]
-        avoided = [f"no {part.name}" for part in wish.parts if part.role == role and part.no and part.kind is None]
-        words = [style, _LABELS[role], *dict.fromkeys(asked), *dict.fromkeys(avoided), *mood.names[:4], feel, str(key)]
+        words = [style, _LABELS[role], *said_of(role, wish), *mood.names[:4], feel, str(key)]
         words += [f"{bpm.normalize():f} BPM", *([str(meter)] if str(meter) != "4/4" else [])]
         stems.append(Stem(role, role, engines.get(role, "band"), ", ".join(dict.fromkeys(filter(None, words)))))
     return tuple(stems)
+
+
+def said_of(role: str, wish: PartsWish) -> tuple[str, ...]:
+    """The instruments of a role that the words name for the whole song, then those they refuse ("no piano")."""
+    parts = [part for part in wish.parts if part.role == role and part.kind is None]
+    asked = [part.name for part in parts if not part.no]
+    return tuple(dict.fromkeys((*asked, *(f"no {part.name}" for part in parts if part.no))))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -114,6 +115,25 @@ def test_what_words_and_options_state_stands() -> None:
     # The model's chords are in E minor: in C major the rules' own are played.
     assert str(song.sections[1].chords[-1].chord).startswith("C")
     assert "B7" not in [str(span.chord) for span in song.sections[0].chords]
+
+
+def test_instruments_that_the_words_name_or_refuse_stand() -> None:
+    answer = {**GOOD, "stems": {"harmony": "warm grand piano", "bass": "round bass"}}
+    with server(says(json.dumps(answer))) as (where, _):
+        song = plan_with_llm("with organ, no piano, no drums in the verse", where).song
+    assert song.stem("harmony").prompt == "warm grand piano, organ, no piano"
+    assert song.stem("bass").prompt == "round bass"
+    assert song.sections[0].prompt == "dry, no drums"
+    assert song.sections[1].prompt == ""
+
+
+def test_a_plan_that_the_options_rule_out_leaves_it_to_the_rules() -> None:
+    """The pickup fits the rules' bar of four beats, and not the model's of three."""
+    options = PlanOptions(style="house", pickup=Fraction(3))
+    with server(says(json.dumps(GOOD))) as (where, _):
+        plan = plan_with_llm("a song", where, options)
+    assert "shorter than the first bar (3/4)" in first_choice(plan)
+    assert plan.song == plan_song("a song", options).song
 
 
 @pytest.mark.parametrize(
