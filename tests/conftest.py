@@ -36,17 +36,21 @@ _GRACE_SECONDS = 2.0
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, keep together what shares something slow to make.
+    """Keep together what shares something slow to make, in time, and in one process where several share the tests.
 
     That is a module, for its fixtures; or in a module that goes through the styles, the tests of one style.
     """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
+    groups: dict[str, list[pytest.Item]] = {}
     for item in items:
-        group = item.nodeid.partition("::")[0]
+        name = item.nodeid.partition("::")[0]
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "style" in item.callspec.params:
-            group += f":{item.callspec.params['style']}"
-        item.add_marker(pytest.mark.xdist_group(group))
+            name += f":{item.callspec.params['style']}"
+        groups.setdefault(name, []).append(item)
+    items[:] = [item for group in groups.values() for item in group]
+    if config.pluginmanager.hasplugin("xdist"):
+        for name, group in groups.items():
+            for item in group:
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 
 from models.api import Note, StemRequest
 from models.styles import Style, load_style
@@ -40,7 +40,7 @@ class Written:
         return [part for (_, r), part in sorted(self.parts.items()) if r == role]
 
 
-@cache
+@lru_cache(maxsize=16)  # the songs of a style, whose tests come together (tests/conftest.py)
 def written(style: str, seed: int, meter: str | None = None, sections: str | None = None) -> Written:
     """A song of this style and seed, written but not played."""
     from studio.plan import parse_sections
