@@ -87,7 +87,7 @@ def regenerate(
         ((_, result),) = make_cells(song, [job], cancel)
         say(0.6, "writing")
         with project.change() as folder:
-            song = AddTake(*place, _take(f"t{number + 1}", result, folder)).apply(song)
+            song = AddTake(*place, _take(f"t{number + 1}", result, folder, _heard(song, *place))).apply(song)
             curve = _stored_curve(song, folder)
             with closing(StoredSounds(song, folder)) as sounds:
                 own = Bounce(folder, song, sounds, curve, existing=project).giving_way(*place)
@@ -123,13 +123,20 @@ def _make_all(song: Song, folder: ProjectFolder, say: Say, cancel: Cancel) -> So
     say(0.0, "composing")
     for done, (job, result) in enumerate(make_cells(song, jobs, cancel), 1):
         number = len(song.cell(job.section, job.stem).takes)
-        song = AddTake(job.section, job.stem, _take(f"t{number + 1}", result, folder)).apply(song)
+        take = _take(f"t{number + 1}", result, folder, _heard(song, job.section, job.stem))
+        song = AddTake(job.section, job.stem, take).apply(song)
         stem = song.stem(job.stem)
         say(done / len(jobs), f"playing {stem.role}, {song.section(job.section).kind}")
     return song
 
 
-def _take(name: str, result: StemResult, folder: ProjectFolder) -> Take:
+def _heard(song: Song, section: str, stem: str) -> dict[str, str]:
+    """The takes of other stems that a cell is made to fit, by stem: those whose notes it is given."""
+    cells = [song.cell(section, other.id) for other in song.stems if other.id != stem]
+    return {cell.stem: cell.take.id for cell in cells if cell.take is not None and cell.take.notes is not None}
+
+
+def _take(name: str, result: StemResult, folder: ProjectFolder, heard: dict[str, str]) -> Take:
     """A result as a take of the project, its sound kept in `media/`."""
     media, frames = None, 0
     if result.audio is not None:
@@ -137,8 +144,8 @@ def _take(name: str, result: StemResult, folder: ProjectFolder) -> Take:
             raise EngineError(f"engine {result.engine} returned sound that is not finite; try another seed")
         media, frames = folder.add_media(result.audio, result.rate), result.audio.shape[1]
     provenance = Provenance(
-        engine=result.engine, version=result.version, seed=result.seed, parameters=dict(result.parameters),
-        licence=result.licence, weights=result.weights, weights_licence=result.weights_licence,
+        engine=result.engine, version=result.version, seed=result.seed,
+        parameters={**result.parameters, "heard": heard}, licence=result.licence, weights=result.weights, weights_licence=result.weights_licence,
     )  # fmt: skip
     notes = None if result.notes is None else tuple(Note(*note) for note in result.notes)
     return Take(name, provenance, result.rate, media, frames, notes, result.layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from models.band.compose.draw import stream
 from models.band.compose.drums import kick_starts
 from models.band.sound.effects import Chain, EffectError, parse_chain
 from models.band.sound.voice import Hit
-from models.styles import Style, StyleError, load_style
+from models.styles import Style, StyleError, load_style, style_digest
 from models.timing import CellClock
 
 VERSION = "1"
@@ -53,9 +54,23 @@ class Band:
         return StemResult(
             rate=request.rate, seed=request.seed, engine="band", version=VERSION, audio=audio, notes=notes,
             layers=tuple((name, instruments.program(name)) for name in layers),
-            parameters={"style": style.name, "song_seed": request.song_seed, "instruments": list(layers)},
+            parameters=_parameters(request, style, layers),
             licence=LICENCE,
         )  # fmt: skip
+
+
+def _parameters(request: StemRequest, style: Style, layers: tuple[str, ...]) -> dict[str, Any]:
+    """All that decided the take beside its seed and its notes, as plain values."""
+    place = request.place
+    return {
+        "style": style.name, "style_digest": style_digest(style.name), "instruments": list(layers),
+        "prompt": request.prompt, "song_seed": request.song_seed, "key": request.key,
+        "meter": f"{request.meter[0]}/{request.meter[1]}", "pickup": str(request.pickup),
+        "tempo": [f"{float(span.bpm):g}..{float(span.bpm_end):g} for {span.beats} beats" for span in request.tempo],
+        "chords": [f"{chord.start} {chord.symbol}" for chord in request.chords],
+        "section": f"{place.kind} {place.occurrence + 1} of {place.occurrences}, {place.bars} bars",
+        "energy": place.energy,
+    }  # fmt: skip
 
 
 def _style(request: StemRequest) -> Style:

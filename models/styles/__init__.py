@@ -1,7 +1,7 @@
 """Styles as data: how popular styles are built. Read by the planner and by the embedded band; imports nothing heavy."""
 
 from models.styles.errors import StyleError
-from models.styles.load import load_style, load_styles, parse_style, read_style
+from models.styles.load import load_style, load_styles, parse_style, read_style, style_digest
 from models.styles.schema import Style
 
-__all__ = ["Style", "StyleError", "load_style", "load_styles", "parse_style", "read_style"]
+__all__ = ["Style", "StyleError", "load_style", "load_styles", "parse_style", "read_style", "style_digest"]

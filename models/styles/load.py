@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -54,6 +55,12 @@ def load_style(name: str) -> s.Style:
 def _load_one(name: str) -> s.Style:
     path = files("models.styles") / "data" / f"{name}.toml"
     return parse_style(path.read_text(encoding="utf-8"), path.name)
+
+
+@cache
+def style_digest(name: str) -> str:
+    """The start of the SHA-256 of a bundled style's file: tells whether the style has changed since a take was made."""
+    return hashlib.sha256((files("models.styles") / "data" / f"{name}.toml").read_bytes()).hexdigest()[:16]
 
 
 def read_style(path: Path) -> s.Style:
