@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from studio.mix.sources import FileSource
@@ -14,14 +15,15 @@ from studio.song import Song, Timeline
 
 def draw_project(root: Path, picture: Path) -> None:
     """Draw the project at `root` to a PNG. Raises ProjectError or PictureError; then no picture is written."""
-    with Project.open(root, writable=False) as project:
-        arrangement = _arrangement(project.song, project)
+    with Project.open(root, writable=False) as project, ExitStack() as files:
+        arrangement = _arrangement(project.song, project, files)
         if not arrangement.stems:
             raise PictureError(f"{root} holds no stems to draw; make the song again with 'stemwright make --force'")
         save_picture(arrangement, picture)
 
 
-def _arrangement(song: Song, folder: ProjectFolder) -> Arrangement:
+def _arrangement(song: Song, folder: ProjectFolder, files: ExitStack) -> Arrangement:
+    """What is to be drawn. The stems' sound files are open until `files` is closed."""
     timeline = Timeline(song)
     rate = song.rate
     sections = []
@@ -36,7 +38,7 @@ def _arrangement(song: Song, folder: ProjectFolder) -> Arrangement:
     for stem in song.stems:
         path = folder.stem_path(song, stem)
         if path.is_file():
-            lanes.append(StemLane(path.stem, stem.role, FileSource(path, rate)))
+            lanes.append(StemLane(path.stem, stem.role, files.enter_context(FileSource(path, rate))))
     tempo = " ".join(str(point) for point in song.tempo) if len(song.tempo) > 1 else f"{song.tempo[0].bpm} BPM"
     subtitle = " · ".join(
         text for text in (song.style.replace("_", " "), tempo, str(song.key), str(song.meter)) if text

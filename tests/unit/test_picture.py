@@ -15,6 +15,11 @@ from studio.picture import theme
 from studio.picture.arrangement import Arrangement, ChordMark, PictureError, SectionSpan, StemLane
 from studio.picture.draw import LABELS, MARGIN, draw_arrangement, save_picture
 from studio.picture.peaks import outline
+from studio.picture.song import draw_project
+from studio.plan import PlanOptions, SectionSpec, plan_song
+from studio.project.project import Project
+from studio.project.wav import WavInfo, write_wav
+from studio.song import Timeline
 
 RATE = 8_000
 BAR = 2 * RATE
@@ -132,3 +137,27 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         replace(song, frames=0)
     with pytest.raises(PictureError, match="at least one stem"):
         replace(song, stems=())
+
+
+def test_a_project_is_drawn_and_its_files_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    song = plan_song("house", PlanOptions(sections=(SectionSpec("verse", 1),), roles=("drums", "bass"))).song
+    frames = Timeline(song).total_frames(song.rate)
+    with Project.create(tmp_path / "song", song) as project:
+        for stem in song.stems:
+            sound = np.zeros((2, frames), np.float32)
+            write_wav(
+                project.file(f"stems/{stem.role}.wav"), [sound], song.rate, channels=2, frames=frames,
+                info=WavInfo(stem.role),
+            )  # fmt: skip
+    closed: list[Path] = []
+
+    class Watched(FileSource):
+        def close(self) -> None:
+            closed.append(self.path)
+            super().close()
+
+    monkeypatch.setattr("studio.picture.song.FileSource", Watched)
+    draw_project(tmp_path / "song", tmp_path / "song.png")
+    with Image.open(tmp_path / "song.png") as image:
+        assert image.format == "PNG"
+    assert sorted(path.name for path in closed) == ["bass.wav", "drums.wav"]
