@@ -81,3 +81,10 @@ def test_what_no_song_can_be_is_refused_in_one_line(prompt, message):
     with pytest.raises(SongError, match=message) as caught:
         plan_song(prompt)
     assert "\n" not in str(caught.value)
+
+
+def test_a_song_of_hours_is_refused_before_anything_is_made():
+    bars = parse_sections("verse:512 " * 2)
+    assert plan_song("x", PlanOptions(bpm=Decimal(120), sections=bars)).song.sections[1].bars == 512
+    with pytest.raises(SongError, match=r"205 minutes.*at most 60.*fewer bars"):
+        plan_song("x", PlanOptions(bpm=Decimal(20), sections=bars))
