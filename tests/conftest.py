@@ -5,6 +5,7 @@ Warnings are errors (`filterwarnings` in pyproject.toml).
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ for _category in [name for name in os.environ if name == "LANGUAGE" or name.star
     del os.environ[_category]
 os.environ["LANG"] = os.environ["LC_ALL"] = "C.UTF-8"
 os.environ["TZ"] = "UTC"
+# Shells let what they start in the background ignore Ctrl-C, and children inherit that; those of the tests must not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 from hypothesis import HealthCheck, settings
