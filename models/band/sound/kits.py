@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.band.sound.cache import ByteCache
+from models.band.sound.effects.tone import remove_dc
 from models.band.sound.index import ASSETS, find_preset
 from models.band.sound.mixing import add, choke_frames, choked
 from models.band.sound.onsets import lead_frames
@@ -185,11 +186,11 @@ class KitVoice:
 
 
 def _one_shot(piece: Piece, rate: int) -> NDArray[np.float32]:
-    """Return a one-shot as (2, frames) at `rate`, tuned."""
+    """Return a one-shot as (2, frames) at `rate`, tuned, and centred: some recordings drift or lean to one side."""
     data, source_rate = _read(piece.sample)
     ratio = 2.0 ** (piece.tune / 12.0) * source_rate / rate
     channels = [transposed(channel, ratio) for channel in data]
-    return np.stack([channels[0], channels[-1]])
+    return remove_dc(np.stack([channels[0], channels[-1]]), rate)
 
 
 def _read(name: str) -> tuple[NDArray[np.float32], int]:
