@@ -25,6 +25,8 @@ LONGEST_TAIL = 12.0
 """Seconds. What still rings after this is faded away."""
 SILENCE = 1e-4
 """-80 dBFS: a tail below this is not kept."""
+_SCANNED = 1 << 14
+"""Frames looked through at a time for the end of a tail."""
 
 
 class Band:
@@ -138,11 +140,17 @@ def _play(
     voices = {layer: instruments.voice(_layer(layers, layer), request.rate, round(bpm, 3)) for layer in used}
     ring = max((voice.tail_frames() for voice in voices.values()), default=0)
     frames = request.frames + min(ring + round(tail * request.rate), round(LONGEST_TAIL * request.rate))
-    audio = np.zeros((2, frames), np.float32)
+    audio: Audio | None = None
     for layer, voice in voices.items():
         if cancel():
             raise Cancelled("cancelled")
-        audio += voice.render(_hits(notes, layer, clock), frames)
+        rendered = voice.render(_hits(notes, layer, clock), frames)
+        if audio is None:
+            audio = rendered
+        else:
+            audio += rendered
+    if audio is None:
+        audio = np.zeros((2, frames), np.float32)
     if cancel():
         raise Cancelled("cancelled")
     # What has died away needs no effects: usually that is most of the room that was left for ringing.
@@ -168,8 +176,11 @@ def _hits(notes: tuple[Note, ...], layer: int, clock: CellClock) -> list[Hit]:
 
 def _end(audio: Audio, frames: int) -> int:
     """The frame after the last one that is heard; at least `frames`."""
-    loud = np.flatnonzero(np.max(np.abs(audio[:, frames:]), axis=0) > SILENCE)
-    return frames + (int(loud[-1]) + 1 if loud.size else 0)
+    for start in reversed(range(frames, audio.shape[1], _SCANNED)):  # mostly silence, told by its extremes
+        part = audio[:, start : start + _SCANNED]
+        if part.max() > SILENCE or part.min() < -SILENCE:
+            return start + int(np.flatnonzero(np.abs(part).max(axis=0) > SILENCE)[-1]) + 1
+    return frames
 
 
 def _trimmed(audio: Audio, frames: int, rate: int) -> Audio:
