@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from models.api import EngineError
-from models.band.sound.index import find_preset
+from models.band.sound.index import PERCUSSION_BANK, find_preset
 from models.band.sound.kits import kit_voice
 from models.band.sound.sampler import font_voice
 from models.band.sound.synth import fx_voice, patch_voice
@@ -48,7 +48,7 @@ def program(name: str) -> int:
     kind, _, instrument = name.partition(":")
     if kind == "font":
         preset = find_preset(instrument)
-        return preset.program if preset.bank != 128 else DRUM_KIT
+        return preset.program if preset.bank != PERCUSSION_BANK else DRUM_KIT
     if kind == "kit":
         return DRUM_KIT
     return _PROGRAMS.get(instrument, 81) if kind == "patch" else _FX_PROGRAM

@@ -100,12 +100,3 @@ class Timeline:
             if span.section.id == section_id:
                 return span
         raise SongError(f"the song has no section {section_id[:40]!r}")
-
-    def bar_at(self, beat: Fraction) -> Bar:
-        """The bar that holds a position; the first bar for a pickup, the last for what is beyond the end."""
-        found = self.bars[0]
-        for bar in self.bars:
-            if bar.start > beat:
-                break
-            found = bar
-        return found

@@ -13,7 +13,6 @@ from models.band.compose.grid import on_tick
 from models.styles.schema import Style, Swing
 from models.timing import CellClock
 
-TICK = Fraction(1, PPQ)
 SHORTEST = Fraction(1, 32)
 """Beats. No note is shorter."""
 
