@@ -1,0 +1,68 @@
+"""What was made fast gives what the plain way gives."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from models.api import TempoSpan
+from models.band.sound.effects.tone import Band, biquad, run_filter
+from models.band.sound.pitching import control_block, lowpassed
+from models.band.sound.synth.sweep import ringing
+from models.timing import CellClock
+
+RATE = 48_000
+
+
+def noise(*shape):
+    return np.random.Generator(np.random.PCG64(5)).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("frames", [1, 1023, 1024, 5000, 200_001])
+def test_a_filter_that_leaves_silence_out_is_the_filter(frames):
+    from scipy.signal import sosfilt
+
+    x = noise(2, frames) * ((np.arange(frames) // 12_000) % 3 == 1).astype(np.float32)
+    sections = np.array([biquad(Band("highpass", 30.0), RATE), biquad(Band("highshelf", 8000.0, 4.0), RATE)])
+    plain = sosfilt(sections, x.astype(np.float64), axis=1)
+    assert np.abs(run_filter(sections, x) - plain).max() < 1e-6
+
+
+@pytest.mark.parametrize("frames", [1, 63, 64, 65, 640, 30_011])
+def test_a_moving_filter_is_that_of_one_call_a_block(frames):
+    from scipy.signal import lfilter
+
+    x, block = noise(frames), control_block(RATE)
+    hertz = 300.0 * 2.0 ** (4.0 * np.abs(np.sin(np.arange(-(-frames // block)) / 40.0)))
+    state, plain = np.zeros(2), []
+    for row, at in enumerate(range(0, frames, block)):
+        omega, q = 2 * np.pi * hertz[row] / RATE, 10 ** ((6.0 - 3.01) / 20)
+        alpha, side = np.sin(omega) / (2 * q), (1 - np.cos(omega)) / 2 / np.sqrt(q)
+        b, a = np.array([side, 2 * side, side]), np.array([1 + alpha, -2 * np.cos(omega), 1 - alpha])
+        out, state = lfilter(b / a[0], a / a[0], x[at : at + block].astype(np.float64), zi=state)
+        plain.append(out)
+    assert np.abs(lowpassed(x, hertz, 6.0, RATE) - np.concatenate(plain)).max() < 1e-5
+
+
+@pytest.mark.parametrize("frames", [1, 64, 100, 20_000])
+def test_ringing_partials_are_decaying_sines(frames):
+    hz, decay, level, angle = (np.array(v) for v in ([440.0, 3301.5], [3.0, 11.0], [0.5, 0.2], [0.3, 1.7]))
+    seconds = np.arange(frames)[:, None] / RATE
+    plain = (level * np.exp(-decay * seconds) * np.sin(2 * np.pi * hz * seconds + angle)).sum(axis=1)
+    turning = (-decay + 2j * np.pi * hz) / RATE
+    assert np.abs(ringing(turning, level * np.exp(1j * angle), frames) - plain).max() < 1e-9
+
+
+@pytest.mark.parametrize("bpm", ["120", "87.5", "127.125", "61"])
+def test_a_steady_clock_counts_frames_as_fractions_do(bpm):
+    tempo, offset = Fraction(bpm), Fraction(-1, 144_001)
+    halves = (Fraction(4), Fraction(12))  # the same tempo in two spans takes the general way
+    steady = CellClock([TempoSpan(Fraction(0), Fraction(16), tempo, tempo)], RATE, offset)
+    general = CellClock(
+        [TempoSpan(start, beats, tempo, tempo) for start, beats in zip((Fraction(0), halves[0]), halves, strict=True)],
+        RATE, offset,
+    )  # fmt: skip
+    for tick in range(-960, 20 * 960, 7):
+        assert steady.frame(Fraction(tick, 960)) == general.frame(Fraction(tick, 960))
