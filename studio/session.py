@@ -145,7 +145,8 @@ def _take(name: str, result: StemResult, folder: ProjectFolder, heard: dict[str,
         media, frames = folder.add_media(result.audio, result.rate), result.audio.shape[1]
     provenance = Provenance(
         engine=result.engine, version=result.version, seed=result.seed,
-        parameters={**result.parameters, "heard": heard}, licence=result.licence, weights=result.weights, weights_licence=result.weights_licence,
+        parameters={**result.parameters, "heard": heard}, licence=result.licence,
+        weights=result.weights, weights_licence=result.weights_licence,
     )  # fmt: skip
     notes = None if result.notes is None else tuple(Note(*note) for note in result.notes)
     return Take(name, provenance, result.rate, media, frames, notes, result.layers)
