@@ -197,7 +197,8 @@ def _make(arguments: argparse.Namespace) -> int:
         made = session.make(plan.song, out, force=arguments.force, say=say)
     finally:
         bar.close()
-    _report(made, arguments.json, time.perf_counter() - begun)
+    count = len(made.song.clips)
+    _report(made, "1 clip" if count == 1 else f"{count} clips", arguments.json, time.perf_counter() - begun)
     return 0
 
 
@@ -325,19 +326,19 @@ def _regenerate(arguments: argparse.Namespace) -> int:
         made = session.regenerate(_folder(arguments.dir), section, arguments.role, seed=seed, say=bar)
     finally:
         bar.close()
-    _report(made, arguments.json, time.perf_counter() - begun)
+    kind = made.song.sections[section - 1].kind
+    done = f"another {arguments.role} for section {section} ({kind})"
+    _report(made, done, arguments.json, time.perf_counter() - begun)
     return 0
 
 
-def _report(made: Made, as_json: bool, seconds: float) -> None:
+def _report(made: Made, done: str, as_json: bool, seconds: float) -> None:
     from studio.session import describe
 
     if as_json:
         print(json.dumps({**describe(made), "seconds_to_make": round(seconds, 3)}))
     else:
-        count = len(made.song.clips)
-        clips = "1 clip" if count == 1 else f"{count} clips"
-        print(f"{made.song.title}: {clips} in {made.root} ({seconds:.1f} s)", file=sys.stderr)
+        print(f"{made.song.title}: {done} in {made.root} ({seconds:.1f} s)", file=sys.stderr)
 
 
 def _styles(arguments: argparse.Namespace) -> int:
@@ -353,7 +354,7 @@ def _styles(arguments: argparse.Namespace) -> int:
         return 0
     for style in styles.values():
         low, _, high = style.tempo
-        print(f"{style.name:14} {low:g}-{high:g} BPM  {', '.join(style.meters):10} {style.examples[0]}")
+        print(f"{style.name:14} {f'{low:g}-{high:g}':>7} BPM  {', '.join(style.meters):14} {style.examples[0]}")
     return 0
 
 

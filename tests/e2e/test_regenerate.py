@@ -133,7 +133,9 @@ def test_new_drums_keep_the_groove_and_a_new_bass_the_chords(song: Path) -> None
 def test_a_stem_whose_file_is_gone_is_written_again(song: Path) -> None:
     before = (song / "stems" / "drums.wav").read_bytes()
     (song / "stems" / "drums.wav").unlink()
-    assert regenerate(song, 1, "bass").code == 0
+    done = regenerate(song, 1, "bass")
+    assert done.code == 0
+    assert "another bass for section 1 (" in done.err
     assert (song / "stems" / "drums.wav").read_bytes() == before
     check_mix(song)
 
