@@ -105,7 +105,12 @@ def layer_names(request: StemRequest, style: Style) -> tuple[str, ...]:
     asked = wanted[: len(drawn)]
     if request.role == "lead" and asked:
         asked = [asked[0], asked[-1]]
-    return (*asked, *drawn[len(asked) :])
+    names = [*asked, *drawn[len(asked) :]]
+    displaced = [name for name in drawn[: len(asked)] if name not in names]
+    for index in range(len(asked), len(names)):
+        if names[index] in asked and displaced:  # the style has it in another layer: the two change places
+            names[index] = displaced.pop(0)
+    return tuple(names)
 
 
 def _drawn(request: StemRequest, style: Style, unwanted: set[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from models.api import Note
 from models.band.asked import asked_for, in_reach, is_silent
 from models.band.engine import Band, layer_names
-from models.styles import load_style
+from models.styles import load_style, load_styles
 from tests.support.parts import written
 
 
@@ -26,6 +26,22 @@ def test_the_band_plays_what_was_asked_for_in_every_cell() -> None:
         assert layer_names(request, song.style)[0] == "font:accordion"
     part = song.of("lead")[0]
     assert set(layer_names(replace(part.request, prompt="x, flute"), song.style)) == {"font:flute"}
+
+
+def test_an_instrument_asked_for_that_the_style_has_in_another_layer_changes_places() -> None:
+    part = written("pop", 1).of("harmony")[0]
+    met = 0
+    for style in load_styles().values():
+        plain = layer_names(replace(part.request, prompt=""), style)
+        for word in ("piano", "brass", "pads", "electric piano", "organ"):
+            (instrument,), _ = asked_for("harmony", word)
+            names = layer_names(replace(part.request, prompt=word), style)
+            assert names[0] == instrument
+            assert names.count(instrument) == max(1, plain.count(instrument)), (style.name, names)
+            if instrument in plain[1:] and instrument != plain[0]:
+                met += 1
+                assert sorted(names) == sorted(plain)
+    assert met > 5
 
 
 def test_what_is_not_wanted_is_not_played_where_there_is_a_choice() -> None:
