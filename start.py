@@ -490,9 +490,9 @@ def run_in_front(command: list[str], environment: dict[str, str]) -> int:
 
 
 def print_next_steps(demo: Path) -> None:
-    command = shlex.quote(nearest(venv_program("stemwright")))
+    command = quoted(nearest(venv_program("stemwright")))
     opener = folder_opener()
-    opening = f" (open it: {opener} {shlex.quote(str(demo))})" if opener else ""
+    opening = f" (open it: {opener} {quoted(str(demo))})" if opener else ""
     say(f"""
 The demo song is in {demo}{opening}
   mix.wav    the whole song: listen to this first
@@ -502,11 +502,16 @@ The demo song is in {demo}{opening}
   song.mid   tempo, meters, key, a marker at every section
 
 Next, a song of your own, and another bass line for the demo's third section:
-  {command} make "{OWN_PROMPT}" --out {shlex.quote(str(demo.parent / "my song"))}
-  {command} regenerate {shlex.quote(str(demo))} --section 3 --role bass
+  {command} make "{OWN_PROMPT}" --out {quoted(str(demo.parent / "my song"))}
+  {command} regenerate {quoted(str(demo))} --section 3 --role bass
   {command} styles
   {command} make --help
 README.md has a tour of five minutes.""")
+
+
+def quoted(word: str) -> str:
+    """A word as this system's shell wants it typed."""
+    return subprocess.list2cmdline([word]) if os.name == "nt" else shlex.quote(word)
 
 
 def folder_opener() -> str | None:
