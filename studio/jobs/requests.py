@@ -49,7 +49,6 @@ def cell_request(
         next_chord=_next_chord(timeline, span),
         lyrics=span.section.lyrics,
         context=dict(context),
-        parameters=dict(stem.extra.get("parameters", {})),
     )
 
 

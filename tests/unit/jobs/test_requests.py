@@ -45,6 +45,15 @@ def test_a_request_says_where_the_cell_stands() -> None:
     assert not request(0, "bass").place.is_end
 
 
+def test_fields_of_a_newer_stemwright_reach_no_engine() -> None:
+    value = song()
+    newer = replace(value, stems=tuple(replace(stem, extra={"parameters": 5}) for stem in value.stems))
+    old, new = (
+        cell_request(s, Timeline(s), Timeline(s).spans[0], s.stem("bass"), 3, {}) for s in (value, newer)
+    )  # fmt: skip
+    assert old == new
+
+
 def test_a_request_has_the_time_of_its_cell() -> None:
     made = request(1, "drums")
     assert made.meter == (7, 8)
