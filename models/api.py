@@ -186,6 +186,10 @@ class Engine(Protocol):
 
     def generate(self, request: StemRequest, cancel: Cancel = never_cancelled) -> StemResult: ...
 
+    def release(self) -> None:
+        """Give back memory that only makes the next request faster."""
+        ...
+
 
 class Composer(Engine, Protocol):
     """An engine that can write a cell's notes first and play them later (see `StemRequest.notes`)."""

@@ -51,6 +51,8 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
     check_target(path, force)
     with draft(path, force=force) as folder:
         song = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
+        for name in {stem.engine for stem in song.stems}:
+            load_engine(name).release()
         say(0.62, "setting levels")
         # Takes are read back where they are needed: all of a song's together would be its largest piece of memory.
         with closing(StoredSounds(song, folder)) as sounds:

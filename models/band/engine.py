@@ -13,6 +13,7 @@ from models.band.asked import asked_for, in_reach, is_silent
 from models.band.compose import PARTS, compose
 from models.band.compose.draw import stream
 from models.band.compose.drums import kick_starts
+from models.band.sound.cache import clear_all
 from models.band.sound.effects import Chain, EffectError, parse_chain
 from models.band.sound.voice import Hit
 from models.styles import Style, StyleError, load_style, style_digest
@@ -43,6 +44,10 @@ class Band:
         if is_silent(request.role, request.prompt):
             return ()
         return in_reach(compose(request, style), layer_names(request, style), request.beats)
+
+    def release(self) -> None:
+        """Give back the memory that only makes the next request faster."""
+        clear_all()
 
     def generate(self, request: StemRequest, cancel: Cancel = never_cancelled) -> StemResult:
         """Compose (unless the request brings notes) and play. Raises EngineError, or Cancelled between steps."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
@@ -22,6 +23,7 @@ class ByteCache:
         self._used = 0
         self._held: OrderedDict[Hashable, Arrays] = OrderedDict()
         self._lock = threading.Lock()
+        _all.add(self)
 
     def get(self, key: Hashable) -> Arrays | None:
         """Return the arrays under `key`, or None."""
@@ -42,6 +44,21 @@ class ByteCache:
             self._used += _size(arrays)
             while self._used > self._budget and len(self._held) > 1:
                 self._used -= _size(self._held.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._held.clear()
+            self._used = 0
+
+
+_all: weakref.WeakSet[ByteCache] = weakref.WeakSet()
+
+
+def clear_all() -> None:
+    """Forget what every store of the process holds: nothing is lost but the time to make it again."""
+    for cache in list(_all):
+        cache.clear()
 
 
 def _size(arrays: Arrays) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from models.band.sound.cache import ByteCache
 from models.band.sound.synth import curves
 from models.band.sound.synth.note import NoteId, note_length, render_note
 from models.band.sound.synth.patch import Patch, load_patch
@@ -42,8 +42,7 @@ class PatchVoice:
         self._layered = (patch.filter is not None and patch.filter.velocity_octaves > 0.0) or any(
             o.index_velocity > 0.0 for o in patch.fm
         )
-        self._cache: OrderedDict[NoteId, Floats] = OrderedDict()
-        self._cached_bytes = 0
+        self._cache = ByteCache(_CACHE_BYTES)
 
     def tail_frames(self) -> int:
         """Release, and what the chorus holds back."""
@@ -92,17 +91,10 @@ class PatchVoice:
         step = max(1, self.rate // 4)
         frames = -(-note_length(self.patch, frames, self.rate) // step) * step
         found = self._cache.get(note)
-        if found is not None and found.shape[1] >= frames:
-            self._cache.move_to_end(note)
-            return found
+        if found is not None and found[0].shape[1] >= frames:
+            return found[0]
         made = render_note(self.patch, note, frames, self.rate, self._bpm)
-        if found is not None:
-            self._cached_bytes -= found.nbytes
-        self._cache[note] = made
-        self._cache.move_to_end(note)
-        self._cached_bytes += made.nbytes
-        while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
-            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
+        self._cache.put(note, (made,))
         return made
 
     def _add(self, out: Floats, play: _Play, note: Floats) -> None:
