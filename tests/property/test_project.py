@@ -138,6 +138,7 @@ def worst_error(events: list[tuple[int, int]], tempo: TempoMap, end: Fraction, p
     return float(worst)
 
 
+@pytest.mark.slow
 @given(songs(), st.lists(st.integers(0, 10**7), max_size=200))
 @settings(max_examples=60)
 def test_midi_time_is_within_a_tenth_of_a_millisecond(
@@ -156,6 +157,7 @@ def test_midi_time_is_within_a_tenth_of_a_millisecond(
     assert worst_error(events, timeline.tempo, timeline.end, probes) < 1e-4
 
 
+@pytest.mark.slow
 @given(tempo_points(2000), st.lists(st.integers(0, 10**9), max_size=300))
 @settings(max_examples=8)
 def test_the_error_never_accumulates(points: tuple[TempoPoint, ...], probes: list[int]) -> None:
