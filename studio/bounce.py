@@ -127,10 +127,13 @@ class Bounce:
         done = 0
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1), thread_name_prefix="bounce") as pool:
             tasks = [pool.submit(self._stem_and_clips, stem, total, guard) for stem in self._song.stems]
-            for stem, task in zip(self._song.stems, tasks, strict=True):
-                clips += task.result()
-                done += 1
-                self._say(done / (len(tasks) + 1), f"writing {stem.role}")
+            try:
+                for stem, task in zip(self._song.stems, tasks, strict=True):
+                    clips += task.result()
+                    done += 1
+                    self._say(done / (len(tasks) + 1), f"writing {stem.role}")
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # after an error nothing more is begun
         return self._finished(clips, total)
 
     def cell(self, section: str, stem_id: str) -> Mixdown:

@@ -152,7 +152,7 @@ def _add_make(commands: Any) -> None:
         help="what rings past a clip's end: wrap to its start (loops, the default), ring on behind it, or cut",
     )  # fmt: skip
     make.add_argument("--llm", metavar="URL", help="let an OpenAI-compatible server on this machine plan the song")
-    make.add_argument("--llm-model", metavar="NAME", default="", help="which of the server's models")
+    make.add_argument("--llm-model", metavar="NAME", default="default", help="which of the server's models")
     make.add_argument("--force", action="store_true", help="replace the song in DIR (its takes are kept)")
     make.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     make.set_defaults(run=_make)
@@ -338,7 +338,8 @@ def _report(made: Made, done: str, as_json: bool, seconds: float) -> None:
     if as_json:
         print(json.dumps({**describe(made), "seconds_to_make": round(seconds, 3)}))
     else:
-        print(f"{made.song.title}: {done} in {made.root} ({seconds:.1f} s)", file=sys.stderr)
+        title = "".join(c for c in made.song.title if c.isprintable())  # a foreign song may hold terminal codes
+        print(f"{title}: {done} in {made.root} ({seconds:.1f} s)", file=sys.stderr)
 
 
 def _styles(arguments: argparse.Namespace) -> int:

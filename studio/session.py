@@ -5,15 +5,17 @@ Every function here leaves the project whole: it either finishes or changes noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models.api import Cancel, EngineError, StemResult, never_cancelled
+from models.api import Cancel, Cancelled, EngineError, StemResult, never_cancelled
 from models.registry import load_engine
 from studio.bounce import Bounce, Mixdown, with_levels
 from studio.jobs import CellJob, cell_seed, make_cells
@@ -21,8 +23,9 @@ from studio.mix.curve import Curve, curve_hop
 from studio.project.draft import check_target, draft
 from studio.project.folder import ProjectFolder
 from studio.project.project import Project
-from studio.song import Note, Provenance, Song, SongError, Take, Timeline
+from studio.song import Cell, Note, Provenance, Song, SongError, Stem, Take, Timeline
 from studio.song.edits import AddTake, SetCurve
+from studio.song.notes import check_notes
 from studio.sounds import StoredSounds
 
 Say = Callable[[float, str], None]
@@ -53,12 +56,14 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
         song = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
         for name in {stem.engine for stem in song.stems}:
             load_engine(name).release()
+        _stop_if(cancel)
         say(0.62, "setting levels")
         # Takes are read back where they are needed: all of a song's together would be its largest piece of memory.
         with closing(StoredSounds(song, folder)) as sounds:
             song, curve = with_levels(song, sounds)
             song = replace(song, master=_store_curve(curve, song.rate, folder))
-            mixdown = Bounce(folder, song, sounds, curve, _part(say, 0.72, 1.0)).everything()
+            _stop_if(cancel)
+            mixdown = Bounce(folder, song, sounds, curve, _stopping(_part(say, 0.72, 1.0), cancel)).everything()
         folder.save(mixdown.song)
     return Made(mixdown.song, path, mixdown)
 
@@ -76,9 +81,7 @@ def regenerate(
         song = project.song
         if not 1 <= section <= len(song.sections):
             raise SongError(f"section {section}: the song has sections 1 to {len(song.sections)}")
-        stem = next((s for s in song.stems if role in (s.id, s.role)), None)
-        if stem is None:
-            raise SongError(f"role {role[:40]!r}: the song has {', '.join(s.role for s in song.stems)}")
+        stem = _stem_called(song, role)
         place = (song.sections[section - 1].id, stem.id)
         cell = song.cell(*place)
         if cell.locked:
@@ -89,7 +92,9 @@ def regenerate(
         ((_, result),) = make_cells(song, [job], cancel)
         say(0.6, "writing")
         with project.change() as folder:
-            song = AddTake(*place, _take(f"t{number + 1}", result, folder, _heard(song, *place))).apply(song)
+            beats = Timeline(song).span(place[0]).beats
+            take = _take(_take_name(cell), result, folder, _heard(song, *place), beats)
+            song = AddTake(*place, take).apply(song)
             curve = _stored_curve(song, folder)
             with closing(StoredSounds(song, folder)) as sounds:
                 own = Bounce(folder, song, sounds, curve, existing=project).giving_way(*place)
@@ -103,6 +108,22 @@ def regenerate(
                 mixdown = replace(mixdown, song=replace(mixdown.song, master=master))
             folder.save(mixdown.song)
         return Made(mixdown.song, path, mixdown)
+
+
+def _stem_called(song: Song, name: str) -> Stem:
+    """The stem with this id, or else the only one of this role. Raises SongError."""
+    found = [s for s in song.stems if s.id == name] or [s for s in song.stems if s.role == name]
+    if not found:
+        raise SongError(f"role {name[:40]!r}: the song has {', '.join(s.role for s in song.stems)}")
+    if len(found) > 1:
+        raise SongError(f"role {name}: the song has {len(found)}; name one of {', '.join(s.id for s in found)}")
+    return found[0]
+
+
+def _take_name(cell: Cell) -> str:
+    """A name that no take of the cell has had: takes may have been removed."""
+    numbers = [int(take.id[1:]) for take in cell.takes if re.fullmatch(r"t[0-9]{1,9}", take.id)]
+    return f"t{max([len(cell.takes), *numbers]) + 1}"
 
 
 def check_engines(song: Song) -> None:
@@ -122,10 +143,11 @@ def _make_all(song: Song, folder: ProjectFolder, say: Say, cancel: Cancel) -> So
         for stem in song.stems
         for section in song.sections
     ]
+    beats = {span.section.id: span.beats for span in Timeline(song).spans}
     say(0.0, "composing")
     for done, (job, result) in enumerate(make_cells(song, jobs, cancel), 1):
-        number = len(song.cell(job.section, job.stem).takes)
-        take = _take(f"t{number + 1}", result, folder, _heard(song, job.section, job.stem))
+        name = _take_name(song.cell(job.section, job.stem))
+        take = _take(name, result, folder, _heard(song, job.section, job.stem), beats[job.section])
         song = AddTake(job.section, job.stem, take).apply(song)
         stem = song.stem(job.stem)
         say(done / len(jobs), f"playing {stem.role}, {song.section(job.section).kind}")
@@ -138,8 +160,8 @@ def _heard(song: Song, section: str, stem: str) -> dict[str, str]:
     return {cell.stem: cell.take.id for cell in cells if cell.take is not None and cell.take.notes is not None}
 
 
-def _take(name: str, result: StemResult, folder: ProjectFolder, heard: dict[str, str]) -> Take:
-    """A result as a take of the project, its sound kept in `media/`."""
+def _take(name: str, result: StemResult, folder: ProjectFolder, heard: dict[str, str], beats: Fraction) -> Take:
+    """A result as a take of the project, its sound kept in `media/`; `beats` is its cell's length."""
     media, frames = None, 0
     if result.audio is not None:
         if not np.isfinite(result.audio).all():
@@ -151,6 +173,11 @@ def _take(name: str, result: StemResult, folder: ProjectFolder, heard: dict[str,
         weights=result.weights, weights_licence=result.weights_licence,
     )  # fmt: skip
     notes = None if result.notes is None else tuple(Note(*note) for note in result.notes)
+    if notes is not None:
+        try:
+            check_notes(notes, beats)
+        except SongError as error:
+            raise EngineError(f"engine {result.engine} returned a bad {error}; try another seed") from error
     return Take(name, provenance, result.rate, media, frames, notes, result.layers)
 
 
@@ -165,6 +192,21 @@ def _stored_curve(song: Song, folder: ProjectFolder) -> Curve:
         return Curve(np.ones(1, np.float32), hop)
     with folder.open_media(song.master) as reader:
         return Curve(reader.read()[0], hop)
+
+
+def _stop_if(cancel: Cancel) -> None:
+    if cancel():
+        raise Cancelled("cancelled")
+
+
+def _stopping(say: Say, cancel: Cancel) -> Say:
+    """Progress that is also where the work can be stopped."""
+
+    def told(done: float, words: str) -> None:
+        _stop_if(cancel)
+        say(done, words)
+
+    return told
 
 
 def _part(say: Say, start: float, end: float) -> Say:

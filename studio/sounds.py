@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from studio.mix.arrays import Audio
 from studio.mix.curve import Curve, curve_hop
+from studio.project.errors import ProjectError
 from studio.project.folder import ProjectFolder
 from studio.project.media import MediaReader
 from studio.song import Song
@@ -39,6 +40,12 @@ class StoredSounds(Mapping[tuple[str, str], StoredTake]):
         self._files = _OpenFiles(folder)
         self._hop = curve_hop(song.rate)
         self._curves = {(cell.section, cell.stem): cell.curve for cell in song.cells if cell.curve is not None}
+        for cell in song.cells:
+            if cell.take is not None and cell.take.media is not None and cell.take.rate != song.rate:
+                raise ProjectError(
+                    f"take {cell.take.id} of {cell.section}/{cell.stem} is at {cell.take.rate} Hz and the song at "
+                    f"{song.rate}; make the cell again at the song's rate"
+                )
         self._media = {
             (cell.section, cell.stem): cell.take.media
             for cell in song.cells

@@ -93,6 +93,7 @@ class Bass:
     lock: bool = False
     """Every attack falls together with a kick, or on the first beat of a chord."""
     glide: bool = False
+    """Joined notes slide now and then, where the patch can."""
 
 
 @dataclass(frozen=True)

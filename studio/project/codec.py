@@ -257,7 +257,7 @@ _SECTION = record(Section, {
     "id": TEXT, "kind": TEXT, "bars": whole(1, 10**6), "meter": optional(_METER), "key": optional(_KEY),
     "energy": NUMBER, "prompt": TEXT, "lyrics": LINES, "chords": _CHORDS,
 })  # fmt: skip
-_MIX = record(StemMix, {"gain_db": NUMBER, "pan": NUMBER, "mute": FLAG, "solo": FLAG})
+_MIX = record(StemMix, {"gain_db": NUMBER})
 _STEM = record(Stem, {"id": TEXT, "role": TEXT, "engine": TEXT, "prompt": TEXT, "mix": _MIX})
 _PROVENANCE = record(Provenance, {
     "engine": TEXT, "version": TEXT, "seed": whole(-(2**63), 2**64 - 1), "parameters": OBJECT, "licence": TEXT,

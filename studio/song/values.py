@@ -68,19 +68,14 @@ class Section:
 
 @dataclass(frozen=True)
 class StemMix:
-    """How a stem stands in the mix. `gain_db` brings it to its place in the balance; pan is -1..1."""
+    """How a stem stands in the mix: `gain_db` brings its takes to their place in the balance."""
 
     gain_db: float = 0.0
-    pan: float = 0.0
-    mute: bool = False
-    solo: bool = False
     extra: Extra = _extra()
 
     def __post_init__(self) -> None:
         if not QUIETEST_DB <= self.gain_db <= LOUDEST_DB:
             raise SongError(f"gain of {self.gain_db:g} dB: it must be {QUIETEST_DB:g} to {LOUDEST_DB:g} dB")
-        if not -1 <= self.pan <= 1:
-            raise SongError(f"pan of {self.pan:g}: it must be -1 (left) to 1 (right)")
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,6 @@ def songs(draw: Any) -> Song:
     mix = st.builds(
         StemMix,
         gain_db=st.floats(-60, 12),
-        pan=st.floats(-1, 1),
-        mute=st.booleans(),
-        solo=st.booleans(),
         extra=EXTRA,
     )
     stems = tuple(

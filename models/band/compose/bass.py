@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 
 from models.api import Harmony, Note, StemRequest
@@ -17,6 +18,8 @@ from models.styles.schema import BassLine, Style
 
 TOGETHER = Fraction(1, 12)
 """Beats. A bass note this near to a kick is struck with it: less than the smallest step, more than any swing."""
+OVERLAP = Fraction(1, 16)
+"""Beats that a note is held into the one it slides to."""
 VELOCITY = 96
 
 
@@ -149,7 +152,17 @@ def _pitched(strokes: list[Stroke], request: StemRequest, style: Style, random: 
             velocity -= 24
         drafts.append(Draft(stroke.start, stroke.beats, pitch, velocity, swings=stroke.swings, exact=not stroke.swings))
         previous = 0.5 * pitch + 0.5 * centre if stroke.mark != "w" else pitch
-    return drafts
+    return _slid(drafts, random) if style.bass.glide else drafts
+
+
+def _slid(drafts: list[Draft], random: Random) -> list[Draft]:
+    """Now and then a note is held into the next one: a patch that can glide then slides there."""
+    result = list(drafts)
+    for index, (note, following) in enumerate(pairwise(drafts)):
+        joined = note.start + note.beats == following.start
+        if joined and note.pitch != following.pitch and random.random() < 0.4:
+            result[index] = replace(note, beats=note.beats + OVERLAP)
+    return result
 
 
 def _pitch(

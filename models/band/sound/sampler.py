@@ -212,13 +212,16 @@ class FontVoice:
         if part.tone.tail_after_loop:
             nothing = np.zeros(0, np.float32)
             return nothing, nothing
-        place = (*self._place, part)
+        # Lengths come in octaves, each made for itself: what is made longer differs in its last bits, and
+        # which cell needs which length first depends on the threads.
+        octave = max(0, (-(-count // self.rate) - 1).bit_length())
+        place = (*self._place, part, octave)
         known = _tones.get(place)
-        if known is not None and (len(known[0]) >= count or int(known[2][0])):
+        if known is not None:
             return known[0], known[1]
-        count += self.rate // 4  # a slightly longer note later need not start over
+        count = self.rate << octave
         free, enveloped = self._fresh(part, count, count)
-        _tones.put(place, (free, enveloped, np.array([len(free) < count])))
+        _tones.put(place, (free, enveloped))
         return free, enveloped
 
     def _fresh(self, part: _Part, count: int, held: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

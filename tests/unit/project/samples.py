@@ -60,7 +60,7 @@ def full_song(media: str | None = None) -> Song:
         ),
         stems=(
             Stem("drums", "drums"),
-            Stem("bass", "bass", "band", "deep", StemMix(gain_db=-3.5, pan=0.25, mute=True)),
+            Stem("bass", "bass", "band", "deep", StemMix(gain_db=-3.5)),
         ),
         seed=2**63 - 1,
         rate=48000,

@@ -180,7 +180,6 @@ BAD: list[tuple[list[str | int], Any, str]] = [
     (["sections", 1, "chords", 0, 1], "0", r"sections\[1\]\.chords\[0\]: chord"),
     (["sections", 1, "chords", 0, 2], "Xm", r"sections\[1\]\.chords\[0\]\[2\]: chord 'Xm'"),
     (["stems", 0, "role"], "kazoo", r"stems\[0\]: role 'kazoo'"),
-    (["stems", 0, "mix", "mute"], 1, r"stems\[0\]\.mix\.mute: write true or false"),
     (["cells", 0, "chosen"], "take-9", r"cells\[0\]: cell s1/drums: its chosen take"),
     (["cells", 0, "section"], "s9", "the song has no such section"),
     (["cells", 0, "takes", 0, "notes", 0], [0, 480, 36, 100], r"takes\[0\]\.notes\[0\]: write \[start tick"),

@@ -88,13 +88,17 @@ class PatchVoice:
         return plays
 
     def _note(self, note: NoteId, frames: int) -> Floats:
-        step = max(1, self.rate // 4)
-        frames = -(-note_length(self.patch, frames, self.rate) // step) * step
-        found = self._cache.get(note)
-        if found is not None and found[0].shape[1] >= frames:
+        # Lengths come in steps of a quarter second, and of eighths of an octave beyond two: few enough to keep. Each
+        # is made for itself, for which cell needs which length first depends on the threads.
+        quarter = max(1, self.rate // 4)
+        quarters = -(-note_length(self.patch, frames, self.rate) // quarter)
+        step = 1 << max(0, (quarters - 1).bit_length() - 3)
+        frames = -(-quarters // step) * step * quarter
+        found = self._cache.get((note, frames))
+        if found is not None:
             return found[0]
         made = render_note(self.patch, note, frames, self.rate, self._bpm)
-        self._cache.put(note, (made,))
+        self._cache.put((note, frames), (made,))
         return made
 
     def _add(self, out: Floats, play: _Play, note: Floats) -> None:
