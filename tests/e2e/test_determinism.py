@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from models.registry import load_engine
+from studio.jobs import CellJob, cell_seed, make_cells, written_requests
+from studio.plan import PlanOptions, parse_sections, plan_song
 from tests.support.command import ROOT, SHORT, environment, tree
 
 WORDS = ("make", "lofi piano, 84 bpm", "--sections", SHORT)
@@ -51,3 +55,21 @@ def test_another_seed_gives_another_song(first: dict[str, str], tmp_path: Path) 
     sounds = [name for name in first if name.endswith((".wav", ".mid")) and not name.startswith("media/")]
     same = [name for name in sounds if other.get(name) == first[name] and "/fx." not in name]
     assert same == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["rock", "reggae", "trap", "trance"])
+def test_a_cell_sounds_the_same_alone_and_among_many(style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other cells left in the caches, and in which order, is not heard."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    options = PlanOptions(style=style, seed=5, sections=parse_sections("intro:2 verse:3 chorus:2 outro:2"))
+    song = plan_song("a song", options).song
+    jobs = [CellJob(s.id, t.id, cell_seed(song, s.id, t.id, 0)) for t in song.stems for s in song.sections]
+    together = {(job.section, job.stem): result.audio for job, result in make_cells(song, jobs)}
+    band = load_engine("band")
+    requests = list(zip(jobs, written_requests(song, jobs), strict=True))
+    for job, request in reversed(requests):
+        band.release()
+        alone = band.generate(request).audio
+        assert alone is not None
+        assert np.array_equal(alone, together[job.section, job.stem]), f"{job.stem} of {job.section}"
