@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import cast
 
 import numpy as np
@@ -20,7 +21,7 @@ from studio.mix.arrays import Audio, from_db
 from studio.mix.curve import Curve, giving_way, hop_peaks, limiting_nodes
 from studio.mix.limiter import limit
 from studio.mix.loudness import LoudnessMeter
-from studio.mix.master import PlacedTake, solve_master
+from studio.mix.master import Energies, PlacedTake, solve_master
 from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.sources import Source, as_source
 from studio.mix.tails import TailMode, clip_from_take
@@ -67,19 +68,31 @@ def balance_of(song: Song) -> dict[str, float]:
     return {stem.id: levels.get(stem.role, DEFAULT_BALANCE[stem.role]) for stem in song.stems}
 
 
-def with_levels(song: Song, sounds: Sounds) -> tuple[Song, Curve]:
-    """The song with the gain of every stem set for a finished mix, and the curve they share (see `solve_master`)."""
+def with_levels(
+    song: Song, sounds: Sounds, energies: Mapping[tuple[str, str], Energies] = MappingProxyType({})
+) -> tuple[Song, Curve]:
+    """The song with the gain of every stem set for a finished mix, and the curve they share (see `solve_master`).
+
+    `energies` are those of the takes that have been measured already (see `take_energies`).
+    """
     timeline = Timeline(song)
-    takes = {stem.id: _placed(song, timeline, stem, sounds) for stem in song.stems}
+    takes = {stem.id: _placed(song, timeline, stem, sounds, energies) for stem in song.stems}
     master = solve_master(takes, timeline.total_frames(song.rate), song.rate, balance_of(song))
     stems = tuple(replace(s, mix=replace(s.mix, gain_db=round(master.gains_db[s.id], 4))) for s in song.stems)
     return replace(song, stems=stems), master.curve
 
 
-def _placed(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds) -> list[PlacedTake]:
+def _placed(
+    song: Song, timeline: Timeline, stem: Stem, sounds: Sounds,
+    energies: Mapping[tuple[str, str], Energies] = MappingProxyType({}),
+) -> list[PlacedTake]:  # fmt: skip
     """A stem's takes at their frames."""
     places = [(span, (span.section.id, stem.id)) for span in timeline.spans]
-    return [PlacedTake(sounds[key], timeline.frames(span, song.rate)[0]) for span, key in places if key in sounds]
+    return [
+        PlacedTake(sounds[key], timeline.frames(span, song.rate)[0], energies.get(key))
+        for span, key in places
+        if key in sounds
+    ]
 
 
 def _stem_mixer(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds, *, unity: bool = False) -> Mixer:

@@ -20,6 +20,7 @@ from models.registry import load_engine
 from studio.bounce import Bounce, Mixdown, with_levels
 from studio.jobs import CellJob, cell_seed, make_cells
 from studio.mix.curve import Curve, curve_hop
+from studio.mix.master import Energies, take_energies
 from studio.project.draft import check_target, draft
 from studio.project.folder import ProjectFolder
 from studio.project.project import Project
@@ -53,14 +54,14 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
     check_engines(song)
     check_target(path, force)
     with draft(path, force=force) as folder:
-        song = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
+        song, energies = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
         for name in {stem.engine for stem in song.stems}:
             load_engine(name).release()
         _stop_if(cancel)
         say(0.62, "setting levels")
         # Takes are read back where they are needed: all of a song's together would be its largest piece of memory.
         with closing(StoredSounds(song, folder)) as sounds:
-            song, curve = with_levels(song, sounds)
+            song, curve = with_levels(song, sounds, energies)
             song = replace(song, master=_store_curve(curve, song.rate, folder))
             _stop_if(cancel)
             mixdown = Bounce(folder, song, sounds, curve, _stopping(_part(say, 0.72, 1.0), cancel)).everything()
@@ -137,21 +138,27 @@ def check_engines(song: Song) -> None:
             )
 
 
-def _make_all(song: Song, folder: ProjectFolder, say: Say, cancel: Cancel) -> Song:
+def _make_all(
+    song: Song, folder: ProjectFolder, say: Say, cancel: Cancel
+) -> tuple[Song, dict[tuple[str, str], Energies]]:
+    """The song with a new take in every cell, and the energies of the takes by cell."""
     jobs = [
         CellJob(section.id, stem.id, cell_seed(song, section.id, stem.id, len(song.cell(section.id, stem.id).takes)))
         for stem in song.stems
         for section in song.sections
     ]
     beats = {span.section.id: span.beats for span in Timeline(song).spans}
+    energies: dict[tuple[str, str], Energies] = {}
     say(0.0, "composing")
     for done, (job, result) in enumerate(make_cells(song, jobs, cancel), 1):
         name = _take_name(song.cell(job.section, job.stem))
         take = _take(name, result, folder, _heard(song, job.section, job.stem), beats[job.section])
         song = AddTake(job.section, job.stem, take).apply(song)
+        if result.audio is not None:
+            energies[job.section, job.stem] = take_energies(result.audio, result.rate)
         stem = song.stem(job.stem)
         say(done / len(jobs), f"playing {stem.role}, {song.section(job.section).kind}")
-    return song
+    return song, energies
 
 
 def _heard(song: Song, section: str, stem: str) -> dict[str, str]:
