@@ -136,18 +136,22 @@ class Bounce:
         """Write all clips, stems, the mix and the MIDI files."""
         total = np.zeros((2, self._frames), np.int32)
         guard = threading.Lock()
-        clips: list[Clip] = []
-        done = 0
-        with ThreadPoolExecutor(min(2, os.cpu_count() or 1), thread_name_prefix="bounce") as pool:
-            tasks = [pool.submit(self._stem_and_clips, stem, total, guard) for stem in self._song.stems]
+        song, cells = self._song, [(span, stem) for stem in self._song.stems for span in self._timeline.spans]
+        cells = [(span, stem) for span, stem in cells if (span.section.id, stem.id) in self._sounds]
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="bounce") as pool:
+            # The longest pieces of work first, so that the hands run out of work together.
+            works = [pool.submit(self._stem, stem, total, guard) for stem in song.stems]
+            works.append(pool.submit(self._song_midi, song))
+            clips = [pool.submit(self._clip, span, stem) for span, stem in cells]
             try:
-                for stem, task in zip(self._song.stems, tasks, strict=True):
-                    clips += task.result()
-                    done += 1
-                    self._say(done / (len(tasks) + 1), f"writing {stem.role}")
+                for done, (work, stem) in enumerate(zip(works, song.stems, strict=False)):
+                    work.result()
+                    self._say((done + 1) / (len(works) + 2), f"writing {stem.role}")
+                written = [clip.result() for clip in clips]
+                works[-1].result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)  # after an error nothing more is begun
-        return self._finished(clips, total)
+        return self._finished(written, total)
 
     def cell(self, section: str, stem_id: str) -> Mixdown:
         """Write the clip of one cell, its stem anew, and the mix; the other stems are read from their files.
@@ -164,6 +168,7 @@ class Bounce:
             total = np.zeros((2, self._frames), np.int32)
             for every in self._song.stems:
                 self._stem(every, total, guard)
+        self._song_midi(self._song)
         return self._finished([self._clip(self._timeline.span(section), stem)], total)
 
     def _lowered(self, total: NDArray[np.int32]) -> Curve | None:
@@ -213,15 +218,12 @@ class Bounce:
     def _finished(self, clips: list[Clip], total: NDArray[np.int32]) -> Mixdown:
         song = PutClips(tuple(clips)).apply(self._song)
         self._mix(total)
-        write_song_midi(self._folder.file("song.mid"), song, self._timeline, parts_of(song, self._timeline))
         stems = {file_name(song, stem): stem_file(song, stem) for stem in song.stems}
         self._say(1.0, "writing the mix")
         return Mixdown(song, stems, "mix.wav", "song.mid")
 
-    def _stem_and_clips(self, stem: Stem, total: NDArray[np.int32], guard: threading.Lock) -> list[Clip]:
-        clips = [self._clip(span, stem) for span in self._timeline.spans if (span.section.id, stem.id) in self._sounds]
-        self._stem(stem, total, guard)
-        return clips
+    def _song_midi(self, song: Song) -> None:
+        write_song_midi(self._folder.file("song.mid"), song, self._timeline, parts_of(song, self._timeline))
 
     def _clip(self, span: Span, stem: Stem) -> Clip:
         song, timeline = self._song, self._timeline
