@@ -50,7 +50,7 @@ TRUE_PEAK_MARGIN_DB = 4.4
 rise by that much there."""
 LOOKED_AHEAD_DB = 0.5
 """Peaks between the samples are looked up for a gain this much higher than the one they are needed for."""
-BRIDGED_HOPS = 12
+BRIDGED_HOPS = 100
 """Stretches of loud hops no farther apart than this are looked up together: that is cheaper than apart."""
 TOLERANCE_LU = 0.01
 GATING_HOPS_PER_S = 10
