@@ -147,11 +147,12 @@ class Bounce:
                 for done, (work, stem) in enumerate(zip(works, song.stems, strict=False)):
                     work.result()
                     self._say((done + 1) / (len(works) + 2), f"writing {stem.role}")
+                self._mix(total)  # here, while the hands are busy with the clips
                 written = [clip.result() for clip in clips]
                 works[-1].result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)  # after an error nothing more is begun
-        return self._finished(written, total)
+        return self._finished(written)
 
     def cell(self, section: str, stem_id: str) -> Mixdown:
         """Write the clip of one cell, its stem anew, and the mix; the other stems are read from their files.
@@ -169,7 +170,8 @@ class Bounce:
             for every in self._song.stems:
                 self._stem(every, total, guard)
         self._song_midi(self._song)
-        return self._finished([self._clip(self._timeline.span(section), stem)], total)
+        self._mix(total)
+        return self._finished([self._clip(self._timeline.span(section), stem)])
 
     def _lowered(self, total: NDArray[np.int32]) -> Curve | None:
         """The curve that the stems need for their sum, `total` under the present one, to keep its peak."""
@@ -215,9 +217,8 @@ class Bounce:
                 self._add_from_file(other, total)
         return total
 
-    def _finished(self, clips: list[Clip], total: NDArray[np.int32]) -> Mixdown:
+    def _finished(self, clips: list[Clip]) -> Mixdown:
         song = PutClips(tuple(clips)).apply(self._song)
-        self._mix(total)
         stems = {file_name(song, stem): stem_file(song, stem) for stem in song.stems}
         self._say(1.0, "writing the mix")
         return Mixdown(song, stems, "mix.wav", "song.mid")
