@@ -6,7 +6,7 @@ Every function here leaves the project whole: it either finishes or changes noth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -17,7 +17,7 @@ import numpy as np
 
 from models.api import Cancel, Cancelled, EngineError, StemResult, never_cancelled
 from models.registry import load_engine
-from studio.bounce import Bounce, Mixdown, with_levels
+from studio.bounce import Bounce, Mixdown, Say, silent, with_levels
 from studio.jobs import CellJob, cell_seed, make_cells
 from studio.mix.curve import Curve, curve_hop
 from studio.mix.master import Energies, take_energies
@@ -28,13 +28,6 @@ from studio.song import Cell, Note, Provenance, Song, SongError, Stem, Take, Tim
 from studio.song.edits import AddTake, SetCurve
 from studio.song.notes import check_notes
 from studio.sounds import StoredSounds
-
-Say = Callable[[float, str], None]
-"""Told how much is done, 0..1, and what is being done."""
-
-
-def silent(done: float, words: str) -> None:
-    """A `Say` that says nothing."""
 
 
 @dataclass(frozen=True)
