@@ -24,7 +24,7 @@ from studio.mix.master import Energies, take_energies
 from studio.project.draft import check_target, draft
 from studio.project.folder import ProjectFolder
 from studio.project.project import Project
-from studio.song import Cell, Note, Provenance, Song, SongError, Stem, Take, Timeline
+from studio.song import Cell, Note, Provenance, Song, SongError, Stem, Take, Timeline, check_duration
 from studio.song.edits import AddTake, SetCurve
 from studio.song.notes import check_notes
 from studio.sounds import StoredSounds
@@ -45,6 +45,7 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
     Raises SongError, EngineError or ProjectError; then `path` is as it was before.
     """
     check_engines(song)
+    check_duration(song)
     check_target(path, force)
     with draft(path, force=force) as folder:
         song, energies = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)

@@ -19,15 +19,13 @@ from studio.plan.match import match_style
 from studio.plan.stems import choose_roles, make_stems
 from studio.plan.title import title_of
 from studio.plan.values import Choice, Plan, PlanOptions, SectionSpec, check_sections
-from studio.song import Key, Meter, Section, Song, SongError, TempoMap, TempoPoint, Timeline
+from studio.song import Key, Meter, Section, Song, SongError, TempoMap, TempoPoint, check_duration
 
 if TYPE_CHECKING:
     from models.api import TextEncoder
     from models.styles import Style
     from studio.plan.words import Wishes
 
-LONGEST_SONG_MINUTES = 60
-"""As many bars as a song may have last half a day at 20 BPM: more than fits into a computer's memory and disk."""
 _MINOR_TONICS = ("A", "E", "D", "B", "C", "G", "F", "F#")
 _MAJOR_TONICS = ("C", "G", "D", "A", "F", "E", "Bb", "Eb")
 
@@ -65,18 +63,8 @@ def plan_song(prompt: str, options: PlanOptions = PlanOptions(), encoder: TextEn
         title=title, key=key, meter=meter, tempo=tempo, sections=sections, stems=stems, seed=seed, rate=options.rate,
         style=style.name, prompt=prompt, pickup=options.pickup or Fraction(0), tails=options.tails,
     )  # fmt: skip
-    _check_duration(song)
+    check_duration(song)
     return Plan(song, tuple(notes))
-
-
-def _check_duration(song: Song) -> None:
-    timeline = Timeline(song)
-    seconds = timeline.tempo.seconds(timeline.end)
-    if seconds > 60 * LONGEST_SONG_MINUTES:
-        raise SongError(
-            f"a song of {seconds / 60:.0f} minutes: it lasts at most {LONGEST_SONG_MINUTES}; "
-            "take fewer bars or a faster tempo, or make two songs"
-        )
 
 
 def prompt_seed(prompt: str) -> int:

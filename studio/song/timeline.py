@@ -11,6 +11,9 @@ from studio.song.meter import Meter
 from studio.song.tempo import TempoMap, TempoPoint
 from studio.song.values import Section, Song
 
+LONGEST_SONG_MINUTES = 60
+"""As many bars as a song may have last half a day at 20 BPM: more than fits into a computer's memory and disk."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -100,3 +103,14 @@ class Timeline:
             if span.section.id == section_id:
                 return span
         raise SongError(f"the song has no section {section_id[:40]!r}")
+
+
+def check_duration(song: Song) -> None:
+    """Raise SongError for a song that lasts more than LONGEST_SONG_MINUTES."""
+    timeline = Timeline(song)
+    seconds = timeline.tempo.seconds(timeline.end)
+    if seconds > 60 * LONGEST_SONG_MINUTES:
+        raise SongError(
+            f"a song of {seconds / 60:.0f} minutes: it lasts at most {LONGEST_SONG_MINUTES}; "
+            "take fewer bars or a faster tempo, or make two songs"
+        )

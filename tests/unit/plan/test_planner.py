@@ -10,8 +10,10 @@ from itertools import pairwise
 import pytest
 
 from models.styles import load_styles
+from studio import session
 from studio.plan import PlanOptions, parse_sections, plan_song
 from studio.song import Key, Meter, SongError, TempoPoint, Timeline
+from studio.song.edits import SetTempo
 
 
 def choice(plan, what):
@@ -83,8 +85,13 @@ def test_what_no_song_can_be_is_refused_in_one_line(prompt, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_song_of_hours_is_refused_before_anything_is_made():
+def test_a_song_of_hours_is_refused_before_anything_is_made(tmp_path):
     bars = parse_sections("verse:512 " * 2)
-    assert plan_song("x", PlanOptions(bpm=Decimal(120), sections=bars)).song.sections[1].bars == 512
+    song = plan_song("x", PlanOptions(bpm=Decimal(120), sections=bars)).song
+    assert song.sections[1].bars == 512
     with pytest.raises(SongError, match=r"205 minutes.*at most 60.*fewer bars"):
         plan_song("x", PlanOptions(bpm=Decimal(20), sections=bars))
+    # Nor does it come in by another door than the planner.
+    with pytest.raises(SongError, match=r"205 minutes.*at most 60.*fewer bars"):
+        session.make(SetTempo.constant(Decimal(20)).apply(song), tmp_path / "song")
+    assert not (tmp_path / "song").exists()
