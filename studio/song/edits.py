@@ -2,6 +2,9 @@
 
 An edit is a value with `apply(song) -> song`. Because songs are immutable, undo needs no inverse: the history keeps
 the songs themselves, which share everything that did not change.
+
+A clip's file names the bar and frame it belongs to, so a clip cannot be moved: edits of time and of sections drop the
+clips whose place they change, to be written anew from their takes, and undo brings them back.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from typing import Any, Protocol
 from studio.song.errors import SongError
 from studio.song.key import Key
 from studio.song.tempo import TempoPoint
-from studio.song.values import Cell, Clip, Section, Song, Stem, Take
+from studio.song.timeline import Timeline
+from studio.song.values import Cell, Clip, Section, Song, Take
 
 
 class Edit(Protocol):
@@ -40,7 +44,7 @@ class SetTempo:
         return cls((TempoPoint(1, bpm),))
 
     def apply(self, song: Song) -> Song:
-        return replace(song, tempo=self.tempo)
+        return _retimed(song, tempo=self.tempo)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class InsertSection:
             raise SongError(f"position {self.index}: the song has {len(song.sections)} sections")
         sections = list(song.sections)
         sections.insert(self.index, self.section)
-        return replace(song, sections=tuple(sections))
+        return _retimed(song, sections=tuple(sections))
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,10 @@ class RemoveSection:
 
     def apply(self, song: Song) -> Song:
         song.section(self.section)
-        return replace(
+        return _retimed(
             song,
             sections=tuple(s for s in song.sections if s.id != self.section),
             cells=tuple(c for c in song.cells if c.section != self.section),
-            clips=tuple(c for c in song.clips if c.section != self.section),
             pickup=Fraction(0) if song.sections[0].id == self.section else song.pickup,
         )
 
@@ -102,7 +105,7 @@ class MoveSection:
         if not 0 <= self.index <= len(rest):
             raise SongError(f"position {self.index}: the song has {len(song.sections)} sections")
         rest.insert(self.index, moved)
-        return replace(song, sections=tuple(rest))
+        return _retimed(song, sections=tuple(rest))
 
 
 @dataclass(frozen=True)
@@ -114,20 +117,7 @@ class ChangeSection:
 
     def apply(self, song: Song) -> Song:
         song.section(self.section.id)
-        return replace(song, sections=tuple(self.section if s.id == self.section.id else s for s in song.sections))
-
-
-@dataclass(frozen=True)
-class PutStem:
-    """Add a stem, or replace the one with the same id."""
-
-    stem: Stem
-    words: str = "change stem"
-
-    def apply(self, song: Song) -> Song:
-        if any(stem.id == self.stem.id for stem in song.stems):
-            return replace(song, stems=tuple(self.stem if s.id == self.stem.id else s for s in song.stems))
-        return replace(song, stems=(*song.stems, self.stem))
+        return _retimed(song, sections=tuple(self.section if s.id == self.section.id else s for s in song.sections))
 
 
 @dataclass(frozen=True)
@@ -238,3 +228,25 @@ class History:
             raise SongError("there is nothing to redo")
         words, song = self.future[0]
         return History(song, (*self.past, (words, self.song)), self.future[1:])
+
+
+def _retimed(song: Song, **changes: Any) -> Song:
+    """The song with these changes, of its clips those whose section is where it was."""
+    changed = replace(song, **changes, clips=())
+    if not song.clips:
+        return changed
+    before, after = _places(song), _places(changed)
+    kept = tuple(clip for clip in song.clips if after.get(clip.section, ()) == before.get(clip.section))
+    return replace(changed, clips=kept)
+
+
+def _places(song: Song) -> dict[str, tuple[object, ...]]:
+    """All that a clip's file and its name say of where it lies, by section: what is equal here may keep its clips."""
+    timeline = Timeline(song)
+    return {
+        span.section.id: (
+            span.index, span.section.kind, span.start_bar, span.section.bars, span.meter, span.start, span.pickup,
+            timeline.frames(span, song.rate), timeline.tempo.window(span.start, span.end),
+        )
+        for span in timeline.spans
+    }  # fmt: skip

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
+import copy
+import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any
 
 from studio.song.chord import ChordSpan
 from studio.song.errors import SongError
@@ -162,6 +166,7 @@ class Clip:
     """A take put on the grid: `frames` frames of the song from `start_frame`.
 
     `path` and `midi` are relative to the project folder. With tails "ring" the file holds `tail_frames` more.
+    The file says in its own chunks where it lies; so an edit that moves or resizes a section drops the section's clips.
     """
 
     section: str
@@ -185,7 +190,8 @@ class Song:
     `pickup` is the length in beats of an incomplete bar before bar 1; it belongs to the first section.
     `seed` fixes everything that is drawn by chance; `style` names the style that filled what the words left open.
     `master` names the media of the gain curve that all stems share (see `studio.mix.master`): mono, one value for
-    every so many frames of the song.
+    every so many frames of the song. `cells` lie in the order of the sections, those of a section in that of the stems,
+    in whatever order they are given.
     """
 
     title: str
@@ -237,39 +243,58 @@ class Song:
             raise SongError(f"pickup of {self.pickup} beats: it must lie on the 1/{PPQ} beat grid, such as 1/2 or 3/4")
 
     def _check_cells(self) -> None:
-        sections = {section.id for section in self.sections}
-        stems = {stem.id for stem in self.stems}
-        for cell in self.cells:
-            if cell.section not in sections or cell.stem not in stems:
-                raise SongError(f"cell {cell.section}/{cell.stem}: the song has no such section or stem")
-        _check_unique("cell", [f"{cell.section}/{cell.stem}" for cell in self.cells])
+        """Put the cells in order, which also finds those that come twice. Raises SongError."""
+        places = [self._place(cell) for cell in self.cells]
+        if any(after <= before for before, after in itertools.pairwise(places)):
+            _check_unique("cell", [f"{cell.section}/{cell.stem}" for cell in self.cells])
+            object.__setattr__(self, "cells", tuple(sorted(self.cells, key=self._place)))
+
+    @cached_property
+    def _order(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Where each section stands among the sections, and each stem among the stems, by id."""
+        return (
+            {section.id: index for index, section in enumerate(self.sections)},
+            {stem.id: index for index, stem in enumerate(self.stems)},
+        )
+
+    def _place(self, cell: Cell) -> tuple[int, int]:
+        rows, lanes = self._order
+        try:
+            return rows[cell.section], lanes[cell.stem]
+        except KeyError:
+            raise SongError(f"cell {cell.section}/{cell.stem}: the song has no such section or stem") from None
+
+    def _crossing(self, cell: Cell) -> tuple[int, int]:
+        """`cells[start:end]` is what stands where `cell` belongs: one cell or none."""
+        place = self._place(cell)
+        start = bisect.bisect_left(self.cells, place, key=self._place)
+        return start, start + (start < len(self.cells) and self._place(self.cells[start]) == place)
 
     def section(self, section_id: str) -> Section:
         """The section with this id. Raises SongError."""
-        return _find("section", section_id, self.sections)
+        if section_id not in self._order[0]:
+            raise _unknown("section", section_id, [section.id for section in self.sections])
+        return self.sections[self._order[0][section_id]]
 
     def stem(self, stem_id: str) -> Stem:
         """The stem with this id. Raises SongError."""
-        return _find("stem", stem_id, self.stems)
+        if stem_id not in self._order[1]:
+            raise _unknown("stem", stem_id, [stem.id for stem in self.stems])
+        return self.stems[self._order[1][stem_id]]
 
     def cell(self, section_id: str, stem_id: str) -> Cell:
         """The cell where they cross; an empty one where nothing was made yet. Raises SongError."""
-        for cell in self.cells:
-            if cell.section == section_id and cell.stem == stem_id:
-                return cell
-        return Cell(self.section(section_id).id, self.stem(stem_id).id)
+        empty = Cell(self.section(section_id).id, self.stem(stem_id).id)
+        start, end = self._crossing(empty)
+        return self.cells[start] if end > start else empty
 
     def with_cell(self, cell: Cell) -> Song:
-        """A copy in which `cell` stands where its section and stem cross."""
-        place = (cell.section, cell.stem)
-        kept = tuple(c for c in self.cells if (c.section, c.stem) != place)
-        order = {section.id: i for i, section in enumerate(self.sections)}
-        lanes = {stem.id: i for i, stem in enumerate(self.stems)}
-        cells = sorted((*kept, cell), key=lambda c: (order.get(c.section, -1), lanes.get(c.stem, -1)))
-        return replace(self, cells=tuple(cells))
-
-
-_T = TypeVar("_T", Section, Stem)
+        """A copy in which `cell` stands where its section and stem cross. Raises SongError."""
+        start, end = self._crossing(cell)
+        # All the rest has been checked: done again for every cell, it would take a song's filling quadratic time.
+        song = copy.copy(self)
+        object.__setattr__(song, "cells", (*self.cells[:start], cell, *self.cells[end:]))
+        return song
 
 
 def _check_text(what: str, text: str, most: int) -> None:
@@ -287,8 +312,5 @@ def _check_unique(what: str, ids: list[str]) -> None:
         seen.add(name)
 
 
-def _find(what: str, wanted: str, values: tuple[_T, ...]) -> _T:
-    for value in values:
-        if value.id == wanted:
-            return value
-    raise SongError(f"the song has no {what} {wanted[:40]!r}; it has {', '.join(value.id for value in values)}")
+def _unknown(what: str, wanted: str, ids: list[str]) -> SongError:
+    return SongError(f"the song has no {what} {wanted[:40]!r}; it has {', '.join(ids)}")

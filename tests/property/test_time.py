@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from models.api import TempoSpan
 from models.timing import CellClock
-from studio.song import RATES, Key, Meter, Section, Song, Stem, TempoMap, TempoPoint, Timeline
+from studio.song import RATES, Clip, Key, Meter, Section, Song, SongError, Stem, TempoMap, TempoPoint, Timeline
+from studio.song.edits import ChangeSection, Edit, InsertSection, MoveSection, RemoveSection, SetTempo
 
 tempi = st.decimals(min_value=20, max_value=400, places=3)
 meters = st.builds(Meter, st.integers(1, 15), st.sampled_from([2, 4, 8, 16]))
@@ -54,6 +56,50 @@ def test_beats_to_frames_and_back(song: Song, share: float, rate: int) -> None:
     back = timeline.tempo.beat_of_frame(frame, rate)
     assert abs(back - float(beat)) <= 1.01 / rate / seconds_a_beat * 20  # a frame, whatever the tempo just beside it
     assert abs(timeline.tempo.seconds(Fraction(back)) - frame / rate) < 1e-7
+
+
+@st.composite
+def edits(draw: st.DrawFn, song: Song) -> Edit:
+    section = draw(st.sampled_from(song.sections))
+    place = draw(st.integers(0, len(song.sections) - 1))
+    bar = draw(st.integers(2, 30))
+    name = "n" + max((other.id for other in song.sections if other.id[0] == "n"), default="")
+    return draw(
+        st.sampled_from(
+            [
+                InsertSection(place, Section(name, "break", bar)),
+                MoveSection(section.id, place),
+                ChangeSection(replace(section, bars=bar)),
+                ChangeSection(replace(section, prompt="other words")),
+                SetTempo((*song.tempo[:1], TempoPoint(bar, draw(tempi)))),
+                *([RemoveSection(section.id)] if len(song.sections) > 1 else []),
+            ]
+        )
+    )
+
+
+@given(songs(), st.data())
+def test_after_any_edit_the_clips_lie_where_their_files_say(song: Song, data: st.DataObject) -> None:
+    def files(song: Song) -> dict[str, tuple[object, ...]]:
+        timeline = Timeline(song)
+        return {
+            span.section.id: (f"{span.index}-{span.section.kind}", span.start_bar, *timeline.frames(span, song.rate))
+            for span in timeline.spans
+        }
+
+    written = files(song)
+    clips = [
+        Clip(section, "drums", "t1", str(path), first, frames, song.rate)
+        for section, (path, _, first, frames) in written.items()
+    ]
+    song = replace(song, clips=tuple(clips))
+    for _ in range(3):
+        try:
+            song = data.draw(edits(song)).apply(song)
+        except SongError:
+            reject()  # the pickup is longer than the bar that would come first
+        now = files(song)
+        assert all(now[clip.section] == written[clip.section] for clip in song.clips)
 
 
 @given(songs())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from studio.song import (
     KINDS,
     Cell,
     Chord,
+    Clip,
     Key,
     Meter,
     Note,
@@ -220,6 +222,64 @@ def test_a_locked_cell_keeps_its_take_and_still_collects_new_ones() -> None:
     assert [t.id for t in cell.takes] == ["t1", "t2"]
     with pytest.raises(SongError, match="already has"):
         now.do(AddTake("s2", "bass", take("t1")))
+
+
+def with_clips(now: Song) -> Song:
+    """The song with a clip of every section of its bass."""
+    timeline = Timeline(now)
+    clips = []
+    for span in timeline.spans:
+        first, frames = timeline.frames(span, now.rate)
+        path = f"clips/{span.index + 1:02}-{span.section.kind}/bass.wav"
+        clips.append(Clip(span.section.id, "bass", "t1", path, first, frames, now.rate))
+    return replace(now, clips=tuple(clips))
+
+
+@pytest.mark.parametrize(
+    ("edit", "left"),
+    [
+        (InsertSection(3, Section("s9", "outro", 2)), ["s1", "s2", "s3"]),
+        (InsertSection(1, Section("s9", "break", 2)), ["s1"]),
+        (MoveSection("s3", 0), []),
+        (MoveSection("s2", 2), ["s1"]),
+        (RemoveSection("s2"), ["s1"]),
+        (ChangeSection(Section("s2", "verse", 6)), ["s1"]),
+        (ChangeSection(Section("s2", "verse", 8, energy=0.9, lyrics="la")), ["s1", "s2", "s3"]),
+        (ChangeSection(Section("s2", "bridge", 8)), ["s1", "s3"]),  # the file is named after the kind
+        (ChangeSection(Section("s2", "verse", 16, Meter(2, 4))), ["s1"]),  # of one length, but other bars
+        (SetTempo.constant(Decimal("97.3")), ["s1", "s2", "s3"]),
+        (SetTempo.constant(Decimal(98)), []),
+        (SetTempo((TempoPoint(1, Decimal("97.3")), TempoPoint(13, Decimal(60)))), ["s1", "s2"]),
+        (SetKey(Key("F#", "minor")), ["s1", "s2", "s3"]),
+    ],
+)
+def test_an_edit_leaves_only_clips_that_lie_where_their_files_say(edit: Any, left: list[str]) -> None:
+    start = History(with_clips(song()))
+    now = start.do(edit)
+    assert [clip.section for clip in now.song.clips] == left
+    assert set(now.song.clips) <= set(start.song.clips)
+    assert now.undo().song.clips == start.song.clips
+
+
+def test_cells_lie_in_the_order_of_the_song_whatever_is_done() -> None:
+    now = song()
+    places = [(section.id, stem.id) for section in now.sections for stem in now.stems]
+    for place in reversed(places):
+        now = AddTake(*place, take()).apply(now)
+    assert [(cell.section, cell.stem) for cell in now.cells] == places
+    now = MoveSection("s1", 2).apply(now)
+    assert [cell.section for cell in now.cells] == ["s2", "s2", "s3", "s3", "s1", "s1"]
+    assert all(now.cell(*place).chosen == "t1" for place in places)
+    now = now.with_cell(Cell("s3", "bass"))
+    assert now.cell("s3", "bass").takes == ()
+    assert len(now.cells) == len(places)
+    assert replace(now, cells=tuple(reversed(now.cells))) == now
+    with pytest.raises(SongError, match="two cells"):
+        replace(now, cells=(*now.cells, now.cells[0]))
+    with pytest.raises(SongError, match="no such section"):
+        now.with_cell(Cell("s3", "kazoo"))
+    with pytest.raises(SongError, match=r"no stem 'kazoo'; it has drums, bass"):
+        now.cell("s3", "kazoo")
 
 
 def test_bars_are_numbered_through_the_song_and_a_pickup_precedes_bar_one() -> None:
