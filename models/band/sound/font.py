@@ -169,19 +169,6 @@ class Font:
             self._zones[place] = tuple(self._preset_zones(self._index[place]))
         return self._zones[place]
 
-    def sample_length(self, number: int) -> float:
-        """Return the length of a sample in seconds, at its own pitch, without decoding it."""
-        row = self._sample_row(number)
-        start, end = int(row["start"]), int(row["end"])
-        if not int(row["type"]) & _VORBIS:
-            return (end - start) / int(row["rate"])
-        import soundfile
-
-        try:
-            return float(soundfile.info(io.BytesIO(self._smpl[start:end])).frames / int(row["rate"]))
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise self._fault(f"sample {number} is not a Vorbis stream; the file is damaged") from error
-
     def sample(self, number: int, frames: int = MAX_SAMPLE_FRAMES) -> Sample:
         """Return a sample with at least its first `frames` frames decoded (all when it is shorter)."""
         known = self._decoded.get(number)
