@@ -75,10 +75,10 @@ def draft(wish: StructureWish, headed: Sequence[Verse], style: Style) -> tuple[t
 def _headed(verse: Verse, bars: Mapping[str, int], asked: Mapping[str, int]) -> Part:
     """A section with lyrics: long enough to sing every line of them."""
     if verse.bars is not None:
-        return Part(verse.kind, verse.bars, fixed=True, lyrics=verse.lyrics)
+        return Part(verse.kind, verse.bars, fixed=True)
     lines = len(verse.lyrics.splitlines()) * _LYRIC_LINES_A_BAR
     least = -(-lines // 4) * 4
-    return Part(verse.kind, max(bars[verse.kind], min(least, 64)), fixed=verse.kind in asked, lyrics=verse.lyrics)
+    return Part(verse.kind, max(bars[verse.kind], min(least, 64)), fixed=verse.kind in asked)
 
 
 def with_count(parts: Sequence[Part], kind: str, count: int, bars: Mapping[str, int]) -> list[Part]:

@@ -96,6 +96,8 @@ def _merge(prompt: str, answer: Answer, options: PlanOptions, wishes: Wishes, en
     )
     song = replace(song, stems=stems)
     names = {"tempo" if name == "bpm" else "form" if name == "sections" else name for name in by_model}
+    if "form" in names:
+        names.add("lyrics left out")
     choices = [replace(choice, source="llm") if choice.what in names else choice for choice in plan.choices]
     return Plan(song, (Choice("planned by", "the language model", "llm"), *choices))
 

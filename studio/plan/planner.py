@@ -15,6 +15,7 @@ from studio.plan.energy import energies
 from studio.plan.fit import TOLERANCE, beats_of, fit, fit_exactly
 from studio.plan.form import Part, draft, usual_bars
 from studio.plan.harmony import Place, harmonise
+from studio.plan.lyrics import give_lyrics
 from studio.plan.match import match_style
 from studio.plan.stems import choose_roles, make_stems
 from studio.plan.title import title_of
@@ -50,6 +51,9 @@ def plan_song(prompt: str, options: PlanOptions = PlanOptions(), encoder: TextEn
     roles, role_choices = choose_roles(options.roles, wishes.parts, wishes.instrumental)
     notes += role_choices
     parts = _parts(wishes, style, options, meter, tempo, notes)
+    parts, left_out = give_lyrics(parts, wishes.quoted, "words" if options.sections is None else "option")
+    notes += left_out
+    _note_unreached(tempo, parts, notes)
     sections = _sections(parts, wishes, style, meter, key, seed, notes)
     stems = make_stems(
         roles, options.engines, style.title, key, meter, tempo[0].bpm, wishes.parts, wishes.mood, wishes.tempo.feel
@@ -154,7 +158,7 @@ def _parts(
     if options.sections is not None:
         parts = tuple(Part(s.kind, s.bars, s.meter, True) for s in check_sections(options.sections))
         notes.append(Choice("form", _form_text(parts), "option"))
-        return _with_lyrics(parts, wishes)
+        return parts
     headed = wishes.quoted.headed
     parts, ordered = draft(wishes.structure, headed, style)
     said = ", ".join(verse.kind for verse in headed) if headed else ", ".join(wishes.structure.words)
@@ -176,7 +180,7 @@ def _parts(
         _note_length(parts, "shorter" if length.scale < 1 else "longer", target, meter, length.words, notes)
     check_sections(tuple(SectionSpec(part.kind, part.bars, part.meter) for part in parts))
     notes.append(Choice("form", _form_text(parts), "words" if said else "style", said))
-    return _with_lyrics(parts, wishes)
+    return parts
 
 
 def _loop(parts: Sequence[Part], wishes: Wishes, style: Style) -> Part:
@@ -186,19 +190,6 @@ def _loop(parts: Sequence[Part], wishes: Wishes, style: Style) -> Part:
     return Part(
         kind, wishes.structure.bars.get(kind, min(8, usual_bars(style)[kind])), wishes.structure.meters.get(kind)
     )
-
-
-def _with_lyrics(parts: tuple[Part, ...], wishes: Wishes) -> tuple[Part, ...]:
-    """Lyrics without headings are sung from the first verse on, a stanza a section."""
-    stanzas = [stanza.strip() for stanza in wishes.quoted.lyrics.split("\n\n") if stanza.strip()]
-    result = list(parts)
-    sung = [i for i, part in enumerate(parts) if part.kind in ("verse", "chorus", "bridge")] or [0]
-    for index, stanza in zip(sung, stanzas, strict=False):
-        result[index] = replace(parts[index], lyrics=stanza)
-    if len(stanzas) > len(sung):
-        last = result[sung[-1]]
-        result[sung[-1]] = replace(last, lyrics="\n".join((last.lyrics, *stanzas[len(sung) :])))
-    return tuple(result)
 
 
 def _fit_seconds(
@@ -242,6 +233,14 @@ def _note_length(
         asked if abs(off) <= TOLERANCE else f"{asked} asked; the sections that were asked for come to {off:+.0f} bars"
     )
     notes.append(Choice("length", near, "words", words))
+
+
+def _note_unreached(tempo: tuple[TempoPoint, ...], parts: Sequence[Part], notes: list[Choice]) -> None:
+    """Name the points of a tempo map that the song ends before."""
+    bars = sum(part.bars for part in parts)
+    beyond = " ".join(str(point) for point in tempo if point.bar > bars)
+    if beyond:
+        notes.append(Choice("tempo not reached", f"{beyond}, for the song ends with bar {bars}", "option"))
 
 
 def _sections(

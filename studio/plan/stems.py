@@ -25,30 +25,34 @@ _LABELS = {
 
 
 def choose_roles(
-    roles: tuple[str, ...], wish: PartsWish, instrumental: bool
+    roles: tuple[str, ...] | None, wish: PartsWish, instrumental: bool
 ) -> tuple[tuple[str, ...], tuple[Choice, ...]]:
-    """The roles that play. Words take away from the usual roles; roles that the user listed stand.
+    """The roles that play: `roles` where they are given, else the usual ones without those that the words take away.
 
     Raises SongError for an unknown role, one that comes twice, or when nothing would be left.
     """
+    if roles is None:
+        return _usual_roles(wish, instrumental)
     for role in roles:
         if role not in ROLES:
             raise SongError(f"role {role[:40]!r}: use one of {', '.join(ROLES)}")
     if len(set(roles)) < len(roles) or not roles:
         raise SongError("stems: name at least one role, and each role once")
-    if roles != USUAL_ROLES:
-        return roles, (Choice("stems", ", ".join(roles), "option"),)
-    kept: tuple[str, ...] = roles
+    return roles, (Choice("stems", ", ".join(roles), "option"),)
+
+
+def _usual_roles(wish: PartsWish, instrumental: bool) -> tuple[tuple[str, ...], tuple[Choice, ...]]:
+    kept: tuple[str, ...] = USUAL_ROLES
     words = ""
     if wish.only:
-        kept, words = tuple(role for role in roles if role in wish.only), wish.words_only
+        kept, words = tuple(role for role in kept if role in wish.only), wish.words_only
         if not kept:
             raise SongError(f"{words!r}: no stem can sing yet; name the stems to make, such as drums,bass,harmony")
     if wish.without:
         kept = tuple(role for role in kept if role not in wish.without)
         words = ", ".join(filter(None, (words, wish.words_without)))
     if not kept:
-        raise SongError(f"{words!r} leaves no stem to play; ask for at least one of {', '.join(roles)}")
+        raise SongError(f"{words!r} leaves no stem to play; ask for at least one of {', '.join(USUAL_ROLES)}")
     choices = [Choice("stems", ", ".join(kept), "words" if words else "default", words)]
     sung = [part for part in wish.parts if part.role == "vocals" and not part.no]
     if sung and not instrumental:

@@ -13,6 +13,7 @@ from studio.song import KINDS, Key, Meter, Song, SongError, TempoPoint
 from studio.song.values import MOST_BARS, MOST_SECTIONS, MOST_SONG_BARS
 
 USUAL_ROLES = ("drums", "bass", "harmony", "lead", "fx")
+"""What plays where nothing is said: words can take away from it."""
 LONGEST_SECTIONS_TEXT = 10_000
 
 
@@ -35,8 +36,7 @@ class SectionSpec:
 class PlanOptions:
     """What is fixed whatever the words say; None leaves it to the words, and then to the style.
 
-    `tempo` is a whole map and wins over `bpm`. Words can only take roles away from the usual ones; other `roles`
-    stand as given.
+    `tempo` is a whole map and wins over `bpm`. `roles` stand as given, whatever the words say.
     """
 
     bpm: Decimal | None = None
@@ -44,7 +44,7 @@ class PlanOptions:
     key: Key | None = None
     meter: Meter | None = None
     sections: tuple[SectionSpec, ...] | None = None
-    roles: tuple[str, ...] = USUAL_ROLES
+    roles: tuple[str, ...] | None = None
     seed: int | None = None
     rate: int = 48000
     style: str | None = None

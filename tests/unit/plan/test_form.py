@@ -109,22 +109,6 @@ def test_a_length_never_breaks_what_was_asked_for() -> None:
     assert "sections that were asked for" in next(str(c) for c in plan.choices if c.what == "length")
 
 
-def test_lyrics_under_headings_are_the_form() -> None:
-    prompt = "indie rock, sad\n\n[Verse 1]\nline one\nline two\n\n[Chorus]\nhey techno house\n[Куплет 2]\nстрока\n[Guitar solo]\n[Припев]\nhey"
-    plan = plan_song(prompt)
-    assert [section.kind for section in plan.song.sections] == ["verse", "chorus", "verse", "break", "chorus"]
-    assert plan.song.sections[0].lyrics == "line one\nline two"
-    assert plan.song.sections[2].lyrics == "строка"
-    assert plan.song.style not in ("techno", "house")
-
-
-def test_lyrics_without_headings_go_to_the_sections_that_sing() -> None:
-    song = plan_song('rock, lyrics: "first line\nsecond line\n\nchorus line"').song
-    sung = [(section.kind, section.lyrics) for section in song.sections if section.lyrics]
-    assert sung[0] == ("verse", "first line\nsecond line")
-    assert sung[1][1] == "chorus line"
-
-
 @pytest.mark.parametrize("name", sorted(load_styles()))
 def test_choruses_lift_and_the_last_is_the_highest(name: str) -> None:
     text = "intro:4 verse:8 prechorus:4 chorus:8 verse:8 prechorus:4 chorus:8 bridge:8 chorus:8 outro:4"

@@ -107,6 +107,14 @@ def test_a_sound_answer_becomes_the_plan() -> None:
     assert asked[0]["messages"][1]["content"] == "a song for my mother"
 
 
+def test_lyrics_go_to_the_models_sections_and_are_named_where_it_has_none() -> None:
+    with server(says(json.dumps(GOOD))) as (where, _):
+        plan = plan_with_llm("a song\n[Chorus]\nmine\n[Bridge]\nforgotten", where)
+    assert [section.lyrics for section in plan.song.sections] == ["one\ntwo", "mine"]
+    left_out = [str(choice) for choice in plan.choices if choice.what == "lyrics left out"]
+    assert left_out == ["lyrics left out: the song has no bridge 1 (llm: 'forgotten')"]
+
+
 def test_what_words_and_options_state_stands() -> None:
     with server(says(json.dumps(GOOD))) as (where, _):
         plan = plan_with_llm("at 140 bpm in C major", where, PlanOptions(style="house", title="Mine"))

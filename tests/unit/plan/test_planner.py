@@ -11,8 +11,8 @@ import pytest
 
 from models.styles import load_styles
 from studio import session
-from studio.plan import PlanOptions, parse_sections, plan_song
-from studio.song import Key, Meter, SongError, TempoPoint, Timeline
+from studio.plan import USUAL_ROLES, PlanOptions, parse_sections, plan_song
+from studio.song import Key, Meter, SongError, TempoPoint, Timeline, parse_tempo_map
 from studio.song.edits import SetTempo
 
 
@@ -53,6 +53,24 @@ def test_options_win_over_words():
     assert [(s.kind, s.bars, s.meter) for s in song.sections] == [("intro", 4, None), ("verse", 8, Meter(5, 4))]
     assert [(stem.role, stem.engine) for stem in song.stems] == [("bass", "other"), ("drums", "band")]
     assert (song.seed, song.rate, song.style, song.title, song.tails) == (5, 44100, "house", "Mine", "cut")
+
+
+def test_stems_that_are_listed_stand_even_when_they_are_the_usual_ones():
+    listed = plan_song("house, no drums, only piano", PlanOptions(roles=USUAL_ROLES))
+    assert tuple(stem.role for stem in listed.song.stems) == USUAL_ROLES
+    assert choice(listed, "stems").source == "option"
+    unlisted = plan_song("house, no drums")
+    assert [stem.role for stem in unlisted.song.stems] == ["bass", "harmony", "lead", "fx"]
+    assert choice(unlisted, "stems").source == "words"
+
+
+def test_points_of_a_tempo_map_beyond_the_last_bar_are_told():
+    sections = parse_sections("verse:8 chorus:8")
+    tempo = parse_tempo_map("1=92 9=92..104 17=104 40=60")
+    told = choice(plan_song("house", PlanOptions(tempo=tempo, sections=sections)), "tempo not reached")
+    assert str(told) == "tempo not reached: 17=104 40=60, for the song ends with bar 16 (option)"
+    plan = plan_song("house", PlanOptions(tempo=tempo[:2], sections=sections))
+    assert all(choice.what != "tempo not reached" for choice in plan.choices)
 
 
 @pytest.mark.parametrize("name", sorted(load_styles()))
