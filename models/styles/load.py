@@ -23,6 +23,10 @@ DRUMS = (
     "tom3", "tamb", "cowbell", "shaker", "conga_hi", "conga_lo", "bongo_hi", "bongo_lo", "claves", "block", "triangle",
     "sticks",
 )  # fmt: skip
+FX_SOUNDS = (
+    "riser_noise", "riser_tone", "riser_snare", "downlifter", "impact", "sub_drop", "reverse_cymbal", "sweep_up",
+    "sweep_down", "noise_bed", "wind", "vinyl", "rain", "shimmer", "zap", "laser", "glitch", "swell",
+)  # fmt: skip
 VOICINGS = ("close", "open", "shell", "rootless", "power", "drop2", "cluster")
 MODES = ("major", "minor", "ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian", "locrian")
 GRIDS = (1, 2, 3, 4, 6, 8)
@@ -326,12 +330,15 @@ def _fx(table: Table) -> s.Effects:
             name, _, bars = text.partition(":")
             if not name or (bars and (not bars.isdigit() or not 1 <= int(bars) <= 16)):
                 raise into.fail(kind, f"{text!r}: write sound:bars, such as riser_noise:2")
+            if name not in FX_SOUNDS:
+                raise into.fail(kind, f"{name!r} is not one of {', '.join(FX_SOUNDS)}")
             sounds.append((name, int(bars or 1)))
         leading[kind] = tuple(sounds)
     on, bed = table.table("on", {}), table.table("bed", {})
-    effects = s.Effects(leading, {k: on.texts(k) for k in _kinds(on)}, {k: bed.texts(k) for k in _kinds(bed)})
+    struck = {kind: on.texts(kind, choices=FX_SOUNDS) for kind in _kinds(on)}
+    held = {kind: bed.texts(kind, choices=FX_SOUNDS) for kind in _kinds(bed)}
     table.done()
-    return effects
+    return s.Effects(leading, struck, held)
 
 
 def _mix(table: Table) -> Mapping[str, s.Channel]:

@@ -15,6 +15,7 @@ from models.band.sound.effects import parse_chain
 from models.band.sound.kits import kits
 from models.band.sound.synth import FX_KEYS
 from models.styles import StyleError, load_style, load_styles, parse_style, read_style
+from models.styles.load import DRUMS, FX_SOUNDS
 from models.styles.schema import KINDS, ROLES
 
 STYLES = sorted(load_styles())
@@ -25,6 +26,11 @@ def test_there_are_styles_enough() -> None:
     assert len(STYLES) >= 20
 
 
+def test_a_style_file_can_name_every_drum_and_sound_that_the_band_has_and_no_other() -> None:
+    assert set(DRUMS) == set(KEYS)
+    assert set(FX_SOUNDS) == set(FX_KEYS)
+
+
 @pytest.mark.parametrize("name", STYLES)
 def test_a_style_names_only_what_the_band_has(name: str) -> None:
     style = load_style(name)
@@ -32,9 +38,6 @@ def test_a_style_names_only_what_the_band_has(name: str) -> None:
     layers = [layer.instruments for layer in style.harmony.layers]
     for instrument in {i for group in (style.bass.instruments, style.lead.instruments, *layers) for i in group}:
         assert instruments.voice(instrument, 48000, 120.0).tail_frames() >= 0
-    sounds = {s for group in (*style.fx.on.values(), *style.fx.bed.values()) for s in group}
-    sounds |= {sound for group in style.fx.into.values() for sound, _ in group}
-    assert sounds <= set(FX_KEYS)
     for role in ROLES:
         parse_chain(dict(style.mix[role].chain), f"{name}: {role}")
 
@@ -73,6 +76,9 @@ def test_a_style_has_contrast_and_choice(name: str) -> None:
         ("[progressions.minor]", '[progressions.minor]\nsolo = ["i"]', r"progressions: minor: solo: is not one of"),
         ("lines.kick = ", "lines.kik = ", r"kik: is not one of kick, snare"),
         ("[bass]", "[bass]\nspeed = 3", r"bass: unknown key 'speed'"),
+        ('verse = ["reverse_cymbal:1"]', 'verse = ["kazoo:1"]', r"fx: into: verse: 'kazoo' is not one of riser_noise"),
+        ('verse = ["sub_drop"]', 'verse = ["kazoo"]', r"fx: on: verse: 'kazoo' is not one of riser_noise"),
+        ('intro = ["noise_bed"]', 'intro = ["kazoo"]', r"fx: bed: intro: 'kazoo' is not one of riser_noise"),
         ("[harmony]\nvoicing", "[harmony]\nvoicing = 3 #", r"voicing: expected a text"),
     ],
 )
