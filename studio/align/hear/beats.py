@@ -1,0 +1,236 @@
+"""From rough beats to exact ones: a smooth course of time through the attacks, as simple as they allow.
+
+Beat times minimise a robust sum of squares of the attacks' distances plus a penalty on changes of tempo (Whittaker
+smoothing, P. Eilers, "A perfect smoother", Analytical Chemistry 2003). How stiff the course is, and whether one tempo
+or even the grid itself explains the attacks as well, is decided by predicting attacks that were left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.align.grid import Grid
+from studio.align.hear.bars import BarShape
+from studio.align.values import BeatMap, Floats, Onsets
+
+_DIVISIONS = (0.0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
+_CLASS_WEIGHTS = (1.0, 0.3, 0.25, 0.6, 0.25, 0.3)
+_TOLERANCE = 0.075
+"""Of a unit: an attack further from every division tells nothing about the beat."""
+_STIFFNESS = (1e7, 1e5, 1e4, 1e3, 1e2, 10.0)
+"""Penalties on squared changes of a unit's length, against squared distances of attacks."""
+_ROUNDS = 6
+_FOLDS = 4
+_SIMPLER = 1.06
+_AS_GOOD_S = 0.0004
+"""A simpler course is taken when it predicts attacks this much worse at most (factor, and seconds added)."""
+_SAME_SHARP_S, _SAME_SOFT_S = 0.0025, 0.012
+"""The grid itself is taken when the course found is nowhere further from it: for clicks, and more for swells."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where beats are, and how that was found."""
+
+    kind: str
+    """"grid" (nothing to do), "shift", "ratio", "steady" (another tempo on a moving grid), "drift"."""
+    beat_map: BeatMap
+    spread: float
+    """Seconds: the median distance of attacks from the course."""
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Attacks with the places they belong to."""
+
+    seconds: Floats
+    beats: Floats
+    weights: Floats
+    classes: NDArray[np.intp]
+
+    def some(self, chosen: NDArray[np.bool_]) -> _Points:
+        return _Points(self.seconds[chosen], self.beats[chosen], self.weights[chosen], self.classes[chosen])
+
+
+def refine(rough: BeatMap, onsets: Onsets, shape: BarShape, grid: Grid) -> Course:
+    """The course through the onsets near `rough`, whose beat 0 is the downbeat of bar 1."""
+    unit = float(shape.unit)
+    knots = _knots(rough, unit)
+    current = rough
+    points = _assign(current, onsets, unit, coarse=True)
+    for number in range(3):
+        if len(points.seconds) < 3:
+            return Course("drift", rough, float("inf"))
+        times = _smooth(points, knots, unit, 1e4 if number == 0 else 1e3)
+        current = _safe(knots, times, rough)
+        points = _without_offsets(current, _assign(current, onsets, unit, coarse=False))
+    return _chosen(points, knots, unit, grid, onsets, rough)
+
+
+def _knots(rough: BeatMap, unit: float) -> Floats:
+    return np.arange(np.floor(rough.beats[0] / unit + 0.5), np.ceil(rough.beats[-1] / unit - 0.5) + 1) * unit
+
+
+def _assign(current: BeatMap, onsets: Onsets, unit: float, *, coarse: bool) -> _Points:
+    """The attacks that lie near a division of a unit, with its position."""
+    at = current.beats_at(onsets.seconds) / unit
+    whole, part = np.floor(at), at - np.floor(at)
+    divisions = np.array([*_DIVISIONS, 1.0])
+    weights = np.array([*_CLASS_WEIGHTS, 1.0])
+    if coarse:
+        weights = np.where(np.isin(divisions, (0.0, 0.5, 1.0)), weights, 0.0)
+    distance = np.abs(part[:, None] - divisions)
+    nearest = np.where(weights > 0, distance, np.inf).argmin(axis=1)
+    off = distance[np.arange(len(at)), nearest]
+    near = off < _TOLERANCE * (1.6 if coarse else 1.0)
+    weight = weights[nearest] * onsets.strength * (0.15 + onsets.sharpness**2)
+    classes = np.where(nearest == len(_DIVISIONS), 0, nearest)
+    return _Points(onsets.seconds, (whole + divisions[nearest]) * unit, weight, classes).some(near & (weight > 0))
+
+
+def _without_offsets(current: BeatMap, points: _Points) -> _Points:
+    """The same with what whole classes are early or late by (swing, a lazy backbeat's off-beats) taken out."""
+    late = points.seconds - current.seconds_at(points.beats)
+    seconds = points.seconds.copy()
+    for number in range(1, len(_DIVISIONS)):
+        mine = points.classes == number
+        if mine.any():
+            seconds[mine] -= _median(late[mine], points.weights[mine])
+    return _Points(seconds, points.beats, points.weights, points.classes)
+
+
+def _smooth(points: _Points, knots: Floats, unit: float, stiffness: float) -> Floats:
+    """Times of the knots: a line between neighbours, through the attacks."""
+    from scipy.linalg import solveh_banded
+
+    place = np.clip((points.beats - knots[0]) / unit, 0.0, len(knots) - 1.000001)
+    left = place.astype(np.intp)
+    right_share = place - left
+    left_share = 1.0 - right_share
+    weights = points.weights / points.weights.mean()
+    times = np.zeros(len(knots))
+    for number in range(_ROUNDS):
+        # Lower bands of the normal equations: w (x_left, x_right) squared, and second differences squared.
+        bands = np.zeros((3, len(knots)))
+        target = np.zeros(len(knots))
+        np.add.at(bands[0], left, weights * left_share**2)
+        np.add.at(bands[0], left + 1, weights * right_share**2)
+        np.add.at(bands[1], left, weights * left_share * right_share)
+        np.add.at(target, left, weights * left_share * points.seconds)
+        np.add.at(target, left + 1, weights * right_share * points.seconds)
+        inner = max(len(knots) - 2, 0)
+        for band, place, product in ((0, 0, 1), (0, 1, 4), (0, 2, 1), (1, 0, -2), (1, 1, -2), (2, 0, 1)):
+            bands[band, place : place + inner] += stiffness * product  # of the row 1, -2, 1
+        bands[0] += 1e-9
+        times = np.asarray(solveh_banded(bands, target, lower=True))
+        late = points.seconds - (times[left] * left_share + times[left + 1] * right_share)
+        weights = points.weights / points.weights.mean() * _trust(late, points.weights, number)
+    return times
+
+
+def _trust(late: Floats, weights: Floats, number: int) -> Floats:
+    """Tukey's biweight on residuals: 1 near 0, 0 beyond some five medians."""
+    scale = max(5.0 * _median(np.abs(late), weights), 0.003) * (2.0 if number < 2 else 1.0)
+    return np.clip(1.0 - (late / scale) ** 2, 0.0, 1.0) ** 2
+
+
+def _median(values: Floats, weights: Floats) -> float:
+    """The weighted median."""
+    order = np.argsort(values, kind="stable")
+    sums = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
+
+
+def _safe(knots: Floats, times: Floats, otherwise: BeatMap) -> BeatMap:
+    """The knots as a map, if their times rise."""
+    return BeatMap(times, knots) if np.all(np.diff(times) > 1e-4) else otherwise
+
+
+def _chosen(points: _Points, knots: Floats, unit: float, grid: Grid, onsets: Onsets, rough: BeatMap) -> Course:
+    """The simplest course that predicts the attacks as well as any."""
+    there = (knots >= points.beats.min() - unit) & (knots <= points.beats.max() + unit)
+    inside = knots[there]
+    courses = _candidates(points, inside, unit, grid)
+    costs = [_cost(points, fit) for _, fit in courses]
+    least = min(costs)
+    number = next(k for k, cost in enumerate(costs) if cost <= least * _SIMPLER + _AS_GOOD_S)
+    kind, fit = courses[number]
+    times = fit(points)(inside)
+    beat_map = _safe(inside, times, rough)
+    spread = _median(np.abs(points.seconds - beat_map.seconds_at(points.beats)), points.weights)
+    own = grid.frame_at(inside) / grid.rate
+    sharp = _median(onsets.sharpness, onsets.strength + 1e-9)
+    limit = _SAME_SOFT_S + (_SAME_SHARP_S - _SAME_SOFT_S) * sharp
+    if np.abs(times - own).max() < limit:
+        return Course("grid", BeatMap(own, inside), spread)
+    if kind == "shift":
+        frames = np.rint((times - own)[0] * grid.rate)
+        return Course("shift", BeatMap(own + frames / grid.rate, inside), spread)
+    return Course(kind, beat_map, spread)
+
+
+_Fit = Callable[[_Points], Callable[[Floats], Floats]]
+
+
+def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid) -> list[tuple[str, _Fit]]:
+    """Courses from the simplest to the freest, each as a way to fit it to attacks."""
+
+    def own(beats: Floats) -> Floats:
+        return grid.frame_at(beats) / grid.rate
+
+    def shift(p: _Points) -> Callable[[Floats], Floats]:
+        late = _median(p.seconds - own(p.beats), p.weights)
+        return lambda beats: own(beats) + late
+
+    def line(along: Callable[[Floats], Floats], degree: int) -> _Fit:
+        def fit(p: _Points) -> Callable[[Floats], Floats]:
+            coefficients = _polynomial(along(p.beats), p.seconds, p.weights, degree)
+            return lambda beats: np.asarray(np.polynomial.polynomial.polyval(along(beats), coefficients), np.float64)
+
+        return fit
+
+    def smooth(stiffness: float) -> _Fit:
+        def fit(p: _Points) -> Callable[[Floats], Floats]:
+            times = _smooth(p, knots, unit, stiffness)
+            return lambda beats: np.asarray(np.interp(beats, knots, times), np.float64)
+
+        return fit
+
+    found: list[tuple[str, _Fit]] = [("shift", shift), ("ratio", line(own, 1))]
+    if len({(s.bpm, s.bpm_end) for s in grid.tempo.segments}) > 1 or any(
+        s.bpm != s.bpm_end for s in grid.tempo.segments
+    ):
+        found.append(("steady", line(lambda beats: beats, 1)))
+    if len(points.seconds) >= 8:
+        found.append(("drift", line(lambda beats: beats, 2)))
+        found += [("drift", smooth(stiffness)) for stiffness in _STIFFNESS]
+    return found
+
+
+def _polynomial(x: Floats, y: Floats, weights: Floats, degree: int) -> Floats:
+    """Coefficients of a robust polynomial, the lowest first."""
+    trust = np.ones(len(x))
+    coefficients: Floats = np.zeros(degree + 1)
+    for number in range(_ROUNDS):
+        fitted = np.polynomial.polynomial.polyfit(x, y, degree, w=np.sqrt(weights * trust + 1e-12))
+        coefficients = np.asarray(fitted, np.float64)
+        trust = _trust(y - np.polynomial.polynomial.polyval(x, coefficients), weights, number)
+    return coefficients
+
+
+def _cost(points: _Points, fit: _Fit) -> float:
+    """How far attacks are from courses that were fitted without them: a robust mean, in seconds."""
+    beats = np.rint(points.beats).astype(np.intp)
+    late = np.full(len(points.seconds), np.nan)
+    for fold in range(_FOLDS):
+        out = beats % _FOLDS == fold
+        if out.any() and (~out).sum() >= 3:
+            late[out] = points.seconds[out] - fit(points.some(~out))(points.beats[out])
+    known = np.isfinite(late)
+    if not known.any():
+        return float("inf")
+    return float(np.sum(np.minimum(np.abs(late[known]), 0.03) * points.weights[known]) / points.weights[known].sum())
