@@ -185,3 +185,8 @@ class Style:
     feel: Feel = Feel()
     energy: Mapping[str, float] = field(default_factory=dict)
     moods: tuple[str, ...] = ()
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """What a prompt is compared with by meaning: its examples, and last its title with its English words."""
+        return (*self.examples, f"{self.title}: {', '.join(word for word in self.words if word.isascii())}")

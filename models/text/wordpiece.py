@@ -7,6 +7,7 @@ characters; a word that cannot be made of the vocabulary's pieces is one unknown
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 
@@ -28,6 +29,10 @@ class WordPiece:
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self._ids = {piece: number for number, piece in enumerate(vocabulary)}
         self._unknown, self._start, self._end = (self._ids[name] for name in ("[UNK]", "[CLS]", "[SEP]"))
+
+    def digest(self) -> bytes:
+        """The SHA-256 of the vocabulary."""
+        return hashlib.sha256("\n".join(self._ids).encode()).digest()
 
     def encode(self, text: str, most: int) -> list[int]:
         """Token numbers with the start and end token, at most `most` in all (2 or more)."""

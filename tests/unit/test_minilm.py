@@ -10,7 +10,9 @@ import pytest
 
 from models import registry
 from models.api import EngineError
-from models.text.minilm import MiniLM
+from models.styles import load_styles
+from models.text.minilm import WIDTH, MiniLM
+from models.text.phrases import read_vectors, text_digest
 from models.text.safetensors import TensorFileError, read_tensors
 from models.text.wordpiece import WordPiece, basic_tokens
 
@@ -141,3 +143,34 @@ def test_a_prompt_is_nearer_to_what_it_means(model):
         ["berlin basement 4am pounding machine", "dark industrial warehouse techno", "quiet fingerpicked campfire song"]
     )
     assert prompt @ near > prompt @ far + 0.1
+
+
+def test_the_shipped_vectors_are_what_the_model_gives_for_the_phrases_of_the_styles(model):
+    phrases = [phrase for style in load_styles().values() for phrase in style.phrases]
+    shipped = read_vectors(model.fingerprint())
+    renew = "run `python -m models.text.make_phrases`"
+    assert set(shipped) == {text_digest(phrase) for phrase in phrases}, renew
+    vectors = np.stack([shipped[text_digest(phrase)] for phrase in phrases])
+    assert np.allclose(vectors, model.embed(phrases), atol=1e-5), renew
+
+
+def test_only_a_phrase_that_was_not_shipped_is_asked_of_the_model(monkeypatch):
+    encoder = MiniLM()
+    phrase = load_styles()["house"].phrases[0]
+    asked = []
+    embed = encoder.embed
+    monkeypatch.setattr(encoder, "embed", lambda texts: asked.extend(texts) or embed(texts))
+    vectors = encoder.encode([phrase, "a prompt", f"{phrase} changed", phrase])
+    assert asked == ["a prompt", f"{phrase} changed"]
+    assert np.array_equal(vectors[0], vectors[3])
+    assert np.allclose(vectors, embed([phrase, "a prompt", f"{phrase} changed", phrase]), atol=1e-5)
+
+
+def test_vectors_of_other_weights_are_not_used(model):
+    other = MiniLM()
+    other._weights["encoder.layer.5.output.LayerNorm.bias"] = np.zeros(WIDTH, np.float32)
+    assert other.fingerprint() != model.fingerprint()
+    assert read_vectors(other.fingerprint()) == {}
+    phrase = load_styles()["house"].phrases[0]
+    assert np.array_equal(other.encode([phrase]), other.embed([phrase]))
+    assert not np.allclose(other.encode([phrase]), model.encode([phrase]), atol=1e-3)
