@@ -17,13 +17,15 @@ WIDTH, ROW, HEADER, FOOTER = 1800, 150, 44, 26
 SECONDS = 12.0
 """A row shows at most this much; longer sounds take more rows, up to `ROWS`."""
 ROWS = 6
+ENVELOPE_RATE = 500
+"""Values a second."""
 _WAVE, _ENVELOPE = theme.ROLES["harmony"], theme.ROLES["bass"]
 _TRUE, _HEARD, _ONSET, _NOTE = theme.ROLES["fx"], theme.ROLES["drums"], theme.ROLES["lead"], theme.TEXT_FAINT
 
 
 def save_picture(case: Case, path: Path, heard: BeatMap | None = None, onsets: Floats | None = None) -> None:
-    """Draw rows of time. From the top of a row: true beats (green, downbeats tall, with bar numbers) and true notes
-    (grey ticks), waveform (blue) under its onset envelope (orange), detected onsets (violet ticks), heard beats (red)."""
+    """Draw rows of time. From the top of a row: true beats (green, downbeats tall and numbered) and true notes (grey),
+    the waveform (blue), its onset envelope (orange), onsets heard (violet), beats heard (red, downbeats tall)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = min(ROWS, max(1, int(np.ceil(case.seconds / SECONDS))))
     span = min(SECONDS, case.seconds)
@@ -43,11 +45,11 @@ def save_picture(case: Case, path: Path, heard: BeatMap | None = None, onsets: F
 
 
 def flux(audio: Audio, rate: int) -> Floats:
-    """A plain onset envelope, 0..1 at 500 values a second: the rise of the log spectrum over 20 ms."""
+    """A plain onset envelope, 0..1 at `ENVELOPE_RATE`: the rise of the log spectrum over 20 ms."""
     from scipy import signal
 
     mono = audio.mean(axis=0)
-    hop = rate // 500
+    hop = rate // ENVELOPE_RATE
     window = 1 << int(np.log2(0.025 * rate))
     padded = np.concatenate([np.zeros(window), mono, np.zeros(window)])
     _, _, spectrum = signal.stft(padded, rate, nperseg=window, noverlap=window - hop, boundary=None, padded=False)
@@ -71,9 +73,11 @@ def _row(
         part = mono[edges[x] : edges[x + 1]]
         if len(part):
             pen.line((x, middle - 45 * float(part.max()), x, middle - 45 * float(part.min())), fill=_WAVE)
-        at = round((start + x / scale) * 500)
-        if 0 <= at < len(envelope):
-            pen.point((x, top + ROW - 22 - 50 * float(envelope[at])), fill=_ENVELOPE)
+    ends = ((start + np.arange(WIDTH + 1) / scale) * ENVELOPE_RATE).astype(int)
+    for x in range(WIDTH):
+        rise = envelope[ends[x] : max(ends[x + 1], ends[x] + 1)]
+        if len(rise):
+            pen.line((x, top + ROW - 24, x, top + ROW - 24 - 40 * float(rise.max())), fill=_ENVELOPE)
 
     def mark(seconds: float, low: float, high: float, colour: theme.Colour) -> float:
         x = (seconds - start) * scale

@@ -28,7 +28,7 @@ from tests.bench.bar_lock.patterns import PATTERNS, Pattern
 from tests.bench.bar_lock.voices import render
 
 MATERIALS = ("drums", "mix", "bass", "piano", "pad", "voice", "loop")
-TUNE = range(0, 1_000_000)
+TUNE = range(1_000_000)
 TEST = range(1_000_000, 2_000_000)
 SPLITS = {"tune": TUNE, "test": TEST}
 

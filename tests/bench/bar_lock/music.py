@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.bench.bar_lock.patterns import MELODIES, PROGRESSIONS, Pattern, chords
 
 from models.api import Note
 from models.band.asked import in_reach
@@ -24,6 +23,7 @@ from models.styles.schema import Feel
 from studio.jobs import CellJob, cell_seed, written_requests
 from studio.plan import PlanOptions, parse_sections, plan_song
 from studio.song import Meter
+from tests.bench.bar_lock.patterns import MELODIES, PROGRESSIONS, Pattern, chords
 
 Rng = np.random.Generator
 
@@ -81,15 +81,18 @@ _SLOTS = {
     "open": "open", "crash": "open", "china": "open",
 }  # fmt: skip
 
+_WITH_DRUMS = (
+    "rock", "house", "trap", "drum_and_bass", "funk", "bossa_nova", "waltz", "jazz_swing", "disco", "boom_bap", "pop",
+    "metal", "afrobeats", "blues", "techno", "salsa", "uk_garage", "soul", "country", "reggae", "indie", "synthwave",
+)  # fmt: skip
 STYLES = {
-    "drums": ("rock", "house", "trap", "drum_and_bass", "funk", "bossa_nova", "waltz", "jazz_swing", "disco", "boom_bap",
-              "pop", "metal", "afrobeats", "blues", "punk", "techno", "salsa", "uk_garage", "soul", "country"),
-    "mix": ("rock", "house", "trap", "drum_and_bass", "funk", "bossa_nova", "waltz", "jazz_swing", "disco", "boom_bap",
-            "pop", "metal", "afrobeats", "blues", "reggae", "techno", "indie", "synthwave", "soul", "country"),
+    "drums": _WITH_DRUMS,
+    "mix": _WITH_DRUMS,
     "bass": ("rock", "house", "funk", "bossa_nova", "disco", "pop", "blues", "soul", "synthwave", "punk", "country"),
     "piano": ("ballad", "bossa_nova", "jazz_swing", "pop", "soul", "gospel", "house", "folk", "rnb", "country"),
     "voice": ("pop", "ballad", "folk", "soul", "country", "rnb", "indie"),
-}  # fmt: skip
+}
+"""The styles of which the band's own parts are taken, by material."""
 HALF_TIME = ("trap", "dubstep", "reggae")
 
 

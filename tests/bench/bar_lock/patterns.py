@@ -117,7 +117,8 @@ QUALITIES = {
 
 # Bars of sung phrases, on eighths: `x` a syllable, `-` holds it.
 MELODIES = (
-    "x- x- x- --", ".x xx x- --", "x- -x -x x-", "xx x- xx x-", "x- -- x- x-", ".. xx xx x-", "x- xx -x --", "xx xx x- ..",
+    "x- x- x- --", ".x xx x- --", "x- -x -x x-", "xx x- xx x-", "x- -- x- x-", ".. xx xx x-", "x- xx -x --",
+    "xx xx x- ..",
 )  # fmt: skip
 
 

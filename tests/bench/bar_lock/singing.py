@@ -75,16 +75,21 @@ def _voiced(pitch: Floats, level: Floats, formants: Floats, frames: int, rate: i
     hz = 440.0 * 2 ** ((pitch - 69) / 12)
     phase = 2 * np.pi * np.cumsum(np.interp(at, marks, hz)) / rate
     top = 0.45 * min(rate, 20_000)
-    out = np.zeros(frames)
+    gains = []
     for k in range(1, int(top / hz.min()) + 1):
         own = k * hz
-        gain = level * np.where(own < top, 1.0, 0.0) * k**-1.0
+        gain = np.where(own < top, 1.0 / k, 0.0)
         for number, width in enumerate(WIDTHS):
             centre = formants[:, number]
             # One resonance of the cascade: unity far below it.
             gain = gain * centre**2 / np.sqrt((centre**2 - own**2) ** 2 + (width * own) ** 2)
-        out += np.interp(at, marks, gain) * np.sin(k * phase)
-    return out / max(float(np.abs(out).max()), 1e-9)
+        gains.append(gain)
+    # All vowels alike in power: singers even them out, and recordings more so.
+    even = level / np.sqrt(np.sum(np.square(gains), axis=0))
+    out = np.zeros(frames)
+    for k, gain in enumerate(gains, start=1):
+        out += np.interp(at, marks, gain * even) * np.sin(k * phase)
+    return out
 
 
 def _speak(noise: Floats, consonant: str, hit: Hit, rate: int, random: np.random.Generator) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from tests.bench.bar_lock.music import SHOTS, SLOT_KEYS, Music
 from numpy.typing import NDArray
-from tests.bench.bar_lock.singing import sing
 
 from models.band.instruments import voice as band_voice
 from models.band.sound.kits import Kit, KitVoice, Piece
 from models.band.sound.voice import Hit, Voice
+from tests.bench.bar_lock.music import SHOTS, SLOT_KEYS, Music
+from tests.bench.bar_lock.singing import sing
 
 _SHOT_GAIN = {"kick": 0.0, "snare": -4.0, "hat": -10.0, "open": -12.0, "perc": -8.0}
 
