@@ -98,7 +98,7 @@ class Grid:
     def frame_at(self, beats: ArrayLike) -> Floats:
         """Positions as frames, unrounded; any shape."""
         at = np.asarray(beats, np.float64) + float(self.start)
-        result = at * (60.0 / float(self.tempo.segments[0].bpm))  # before the map's beginning
+        result = np.array(at * (60.0 / float(self.tempo.segments[0].bpm)))  # before the map's beginning
         seconds = 0.0
         for number, segment in enumerate(self.tempo.segments):
             last = number + 1 == len(self.tempo.segments)
