@@ -157,12 +157,17 @@ class StemResult:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What an engine can do. `composes`: it can write the notes of a cell without playing them (`Composer`)."""
+    """What an engine can do.
+
+    `composes`: it can write the notes of a cell without playing them (`Composer`). `light`: it loads in a second and
+    into little memory, so that several processes may hold it at once; others are held by one.
+    """
 
     name: str
     version: str
     roles: tuple[str, ...]
     composes: bool = False
+    light: bool = False
     needs_weights: bool = False
     code_licence: str = ""
     output_licence: str = ""

@@ -5,40 +5,38 @@ Stems are rounded to 24 bits before they are summed, so the stem files add up to
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.api import never_cancelled
 from models.styles import load_style
+from studio.jobs.hands import Hands
 from studio.mix.arrays import Audio, from_db
 from studio.mix.curve import Curve, giving_way, hop_peaks, limiting_nodes
-from studio.mix.limiter import limit
 from studio.mix.loudness import LoudnessMeter
 from studio.mix.master import Energies, PlacedTake, solve_master
 from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.sources import Source, as_source
-from studio.mix.tails import TailMode, clip_from_take
+from studio.mix.tails import TailMode
 from studio.mix.truepeak import true_peak_dbtp
+from studio.pieces import CLIP_CEILING_DBTP, STEPS, ClipPiece, StemPiece, whole
 from studio.project.chunks import Loudness, Marker
+from studio.project.errors import ProjectError
 from studio.project.folder import ProjectFolder, file_name, stem_file
 from studio.project.midi import MidiPart, parts_of, write_clip_midi, write_song_midi
-from studio.project.wav import ClipInfo, WavInfo, write_clip, write_wav
+from studio.project.wav import ClipInfo, WavInfo, write_wav
 from studio.song import Clip, Song, Span, Stem, Timeline
 from studio.song.edits import PutClips
 
-CLIP_CEILING_DBTP = -1.0
 DEFAULT_BALANCE = {"drums": -4.0, "bass": -6.0, "harmony": -9.0, "lead": -9.0, "vocals": -5.0, "fx": -16.0}
 """LU. How loud the roles stand where the song has no style."""
-STEPS = 1 << 23
-
-CLOSING_S = 0.25
 GIVING_WAY_DB = (-1.05, -1.2, -1.4, -1.7, -2.1, -2.6)
 """Ceilings of samples that `Bounce.giving_way` tries until the peaks between the samples are low enough too."""
 
@@ -95,15 +93,14 @@ def _placed(
     ]
 
 
-def _stem_mixer(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds, *, unity: bool = False) -> Mixer:
-    """A stem as a mixer with one track, at its gain or at unity."""
-    parts = tuple(Placed(take.audio, take.start) for take in _placed(song, timeline, stem, sounds))
-    return Mixer([Track(stem.id, parts, gain_db=0.0 if unity else stem.mix.gain_db)], song.rate)
+def _parts(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds) -> tuple[Placed, ...]:
+    """A stem's takes as the mixer has them."""
+    return tuple(Placed(take.audio, take.start) for take in _placed(song, timeline, stem, sounds))
 
 
-def _whole(sound: Source | Audio) -> Audio:
-    source = as_source(sound)
-    return source.read(0, source.frames)
+def _with_tail(clip: Clip, written: int) -> Clip:
+    """The clip whose file has been written with so many frames."""
+    return replace(clip, tail_frames=written - clip.frames)
 
 
 def clip_folder(span: Span) -> str:
@@ -132,27 +129,22 @@ class Bounce:
             for first, frames in [self._timeline.frames(span, song.rate)]
         )
 
-    def everything(self) -> Mixdown:
-        """Write all clips, stems, the mix and the MIDI files."""
-        total = np.zeros((2, self._frames), np.int32)
-        guard = threading.Lock()
-        song, cells = self._song, [(span, stem) for stem in self._song.stems for span in self._timeline.spans]
+    def everything(self, hands: Hands) -> Mixdown:
+        """Write all clips, stems, the mix and the MIDI files, as much of it by `hands` as can be."""
+        song = self._song
+        cells = [(span, stem) for stem in song.stems for span in self._timeline.spans]
         cells = [(span, stem) for span, stem in cells if (span.section.id, stem.id) in self._sounds]
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="bounce") as pool:
-            # The longest pieces of work first, so that the hands run out of work together.
-            works = [pool.submit(self._stem, stem, total, guard) for stem in song.stems]
-            works.append(pool.submit(self._song_midi, song))
-            clips = [pool.submit(self._clip, span, stem) for span, stem in cells]
-            try:
-                for done, (work, stem) in enumerate(zip(works, song.stems, strict=False)):
-                    work.result()
-                    self._say((done + 1) / (len(works) + 2), f"writing {stem.role}")
-                self._mix(total)  # here, while the hands are busy with the clips
-                written = [clip.result() for clip in clips]
-                works[-1].result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # after an error nothing more is begun
-        return self._finished(written)
+        # The longest pieces of work first, so that the hands run out of work together.
+        stems = [hands.submit(self._stem(stem).write) for stem in song.stems]
+        clips = [(clip, hands.submit(piece.write)) for clip, piece in (self._clip(*cell) for cell in cells)]
+        self._song_midi(song)  # here, while the hands are busy, and then the mix
+        total = self._silence()
+        for done, (stem, written) in enumerate(zip(song.stems, stems, strict=True), 1):
+            written.result()
+            self._add_written(stem, total)
+            self._say(done / (len(stems) + 2), f"writing {stem.role}")
+        self._mix(total)
+        return self._finished([_with_tail(clip, written.result()) for clip, written in clips])
 
     def cell(self, section: str, stem_id: str) -> Mixdown:
         """Write the clip of one cell, its stem anew, and the mix; the other stems are read from their files.
@@ -160,18 +152,19 @@ class Bounce:
         Where the others alone have become too loud for each other without the take that was there, `curve` comes down
         there, and all stems are written anew under it; the other clips stay as they are all the same.
         """
-        stem, guard = self._song.stem(stem_id), threading.Lock()
+        stem = self._song.stem(stem_id)
         total = self._others(stem)
-        self._stem(stem, total, guard)
+        self._write_stem(stem, total)
         lowered = self._lowered(total)
         if lowered is not None:
             self.curve = lowered
-            total = np.zeros((2, self._frames), np.int32)
+            total = self._silence()
             for every in self._song.stems:
-                self._stem(every, total, guard)
+                self._write_stem(every, total)
         self._song_midi(self._song)
         self._mix(total)
-        return self._finished([self._clip(self._timeline.span(section), stem)])
+        clip, piece = self._clip(self._timeline.span(section), stem)
+        return self._finished([_with_tail(clip, piece.write(never_cancelled))])
 
     def _lowered(self, total: NDArray[np.int32]) -> Curve | None:
         """The curve that the stems need for their sum, `total` under the present one, to keep its peak."""
@@ -193,12 +186,13 @@ class Bounce:
         """
         stem, span = self._song.stem(stem_id), self._timeline.span(section)
         first, _ = self._timeline.frames(span, self._song.rate)
-        sound = _whole(self._sounds[section, stem_id])
+        sound = whole(self._sounds[section, stem_id])
         sound = sound[:, : self._frames - first]
         frames = sound.shape[1]
         gains = self.curve.gains(first, frames) * np.float32(from_db(stem.mix.gain_db))
         neighbours = {key: value for key, value in self._sounds.items() if key[1] == stem_id and key[0] != section}
-        rest = _stem_mixer(self._song, self._timeline, stem, neighbours, unity=True).mix(first, frames) * gains
+        beside = Track(stem.id, _parts(self._song, self._timeline, stem, neighbours))
+        rest = Mixer([beside], self._song.rate).mix(first, frames) * gains
         others = self._others(stem)[:, first : first + frames].astype(np.float32) / np.float32(STEPS)
         company = (rest, rest + others)
         mine = sound * gains
@@ -211,11 +205,16 @@ class Bounce:
         return curve
 
     def _others(self, stem: Stem) -> NDArray[np.int32]:
-        total = np.zeros((2, self._frames), np.int32)
+        """The sum of the other stems as their files have them; a missing or foreign file is made anew."""
+        total = self._silence()
         for other in self._song.stems:
-            if other.id != stem.id:
-                self._add_from_file(other, total)
+            if other.id != stem.id and not self._add_file(self._existing.stem_path(self._song, other), total):
+                self._write_stem(other, total)
         return total
+
+    def _silence(self) -> NDArray[np.int32]:
+        """The whole song on the 24-bit grid, (2, frames), with nothing in it yet."""
+        return np.zeros((self._frames, 2), np.int32).T  # interleaved as files are, which makes adding them cheap
 
     def _finished(self, clips: list[Clip]) -> Mixdown:
         song = PutClips(tuple(clips)).apply(self._song)
@@ -226,34 +225,37 @@ class Bounce:
     def _song_midi(self, song: Song) -> None:
         write_song_midi(self._folder.file("song.mid"), song, self._timeline, parts_of(song, self._timeline))
 
-    def _clip(self, span: Span, stem: Stem) -> Clip:
+    def _clip(self, span: Span, stem: Stem) -> tuple[Clip, ClipPiece]:
+        """A clip of no tail yet, and the work of writing it, which tells how long its tail is."""
         song, timeline = self._song, self._timeline
-        take = song.cell(span.section.id, stem.id).take
+        take, sound = song.cell(span.section.id, stem.id).take, as_source(self._sounds[span.section.id, stem.id])
         if take is None:
             raise ValueError(f"cell {span.section.id}/{stem.id} has sound but no take")
         first, frames = timeline.frames(span, song.rate)
-        sound = _whole(self._sounds[span.section.id, stem.id])
-        levelled = sound * (self.curve.gains(first, sound.shape[1]) * np.float32(from_db(stem.mix.gain_db)))
-        clip = clip_from_take(levelled, frames, cast(TailMode, song.tails), song.rate)
-        audio = limit(clip, song.rate, CLIP_CEILING_DBTP)
         name = f"{clip_folder(span)}/{file_name(song, stem)}"
-        write_clip(self._folder.file(f"{name}.wav"), audio, song.rate, self._clip_info(span, stem, first, frames))
-        midi = None
-        if take.notes is not None:
-            midi = f"{name}.mid"
-            write_clip_midi(
-                self._folder.file(midi),
-                MidiPart(f"{file_name(song, stem)} {span.section.kind}", take.notes, take.layers),
-                beats=span.beats,
-                meter=span.meter,
-                key=span.section.key or song.key,
-                tempo=timeline.tempo.window(span.start, span.end),
-                pickup=span.pickup,
-            )
-        return Clip(
+        midi = None if take.notes is None else f"{name}.mid"
+        clip = Clip(
             section=span.section.id, stem=stem.id, take=take.id, path=f"{name}.wav", midi=midi, start_frame=first,
-            frames=frames, rate=song.rate, tails=song.tails, tail_frames=audio.shape[1] - frames,
+            frames=frames, rate=song.rate, tails=song.tails,
         )  # fmt: skip
+        piece = ClipPiece(
+            sound=sound, start=first % self.curve.hop, frames=frames, rate=song.rate, gain_db=stem.mix.gain_db,
+            curve=self.curve.window(first, sound.frames), tails=cast(TailMode, song.tails),
+            path=self._folder.file(clip.path), info=self._clip_info(span, stem, first, frames),
+        )  # fmt: skip
+        if midi is None or take.notes is None:
+            return clip, piece
+        write_midi = partial(
+            write_clip_midi,
+            self._folder.file(midi),
+            MidiPart(f"{file_name(song, stem)} {span.section.kind}", take.notes, take.layers),
+            beats=span.beats,
+            meter=span.meter,
+            key=span.section.key or song.key,
+            tempo=timeline.tempo.window(span.start, span.end),
+            pickup=span.pickup,
+        )
+        return clip, replace(piece, write_midi=write_midi)
 
     def _clip_info(self, span: Span, stem: Stem, first: int, frames: int) -> ClipInfo:
         song = self._song
@@ -280,51 +282,41 @@ class Bounce:
             loops=song.tails == "wrap",
         )
 
-    def _stem(self, stem: Stem, total: NDArray[np.int32], guard: threading.Lock) -> None:
-        """Stream a stem to its file, adding it to `total` on the 24-bit grid."""
+    def _stem(self, stem: Stem) -> StemPiece:
         song = self._song
-        mixer = _stem_mixer(song, self._timeline, stem, self._sounds)
         info = WavInfo(f"{song.title} - {file_name(song, stem)}", song.title, song.style, stem.prompt, stem.role,
                        markers=self._markers)  # fmt: skip
+        return StemPiece(
+            parts=_parts(song, self._timeline, stem, self._sounds), frames=self._frames, rate=song.rate,
+            gain_db=stem.mix.gain_db, curve=self.curve, path=self._folder.file(stem_file(song, stem)), info=info,
+        )  # fmt: skip
 
-        def blocks() -> Iterator[Audio]:
-            at = 0
-            for block in mixer.blocks(self._frames):
-                gains = self.curve.gains(at, block.shape[1])
-                self._close(gains, at)
-                grid: Audio = np.rint(block * (gains * np.float32(STEPS)))
-                np.clip(grid, -STEPS, STEPS - 1, out=grid)
-                with guard:
-                    total[:, at : at + grid.shape[1]] += grid.astype(np.int32)
-                at += grid.shape[1]
-                yield grid / np.float32(STEPS)
+    def _write_stem(self, stem: Stem, total: NDArray[np.int32]) -> None:
+        """Write a stem and add it to `total`."""
+        self._stem(stem).write(never_cancelled)
+        self._add_written(stem, total)
 
-        path = self._folder.file(stem_file(self._song, stem))
-        write_wav(path, blocks(), song.rate, channels=2, frames=self._frames, info=info)
+    def _add_written(self, stem: Stem, total: NDArray[np.int32]) -> None:
+        path = self._folder.stem_path(self._song, stem)
+        if not self._add_file(path, total):
+            raise ProjectError(f"{path} is not as it was written a moment ago; keep other programs away and try again")
 
-    def _close(self, gains: NDArray[np.float32], start: int) -> None:
-        """Take gains from frame `start` on to zero in the song's last moment: what still rings there is faded."""
-        length = min(round(CLOSING_S * self._song.rate), self._frames)
-        left = self._frames - 1 - np.arange(max(start, self._frames - length), start + len(gains))
-        if len(left):
-            gains[-len(left) :] *= np.sin(np.pi / 2 * left / max(length - 1, 1)).astype(np.float32)
-
-    def _add_from_file(self, stem: Stem, total: NDArray[np.int32]) -> None:
-        """Add a stem that did not change, as its file has it; a missing or foreign file is made anew."""
+    def _add_file(self, path: Path, total: NDArray[np.int32]) -> bool:
+        """Add a stem to `total` as its file has it; False where the file is missing or foreign."""
         import soundfile
 
-        path = self._existing.stem_path(self._song, stem)
         try:
             with soundfile.SoundFile(path) as file:
-                if (file.samplerate, file.frames, file.channels) == (self._song.rate, self._frames, 2):
-                    at = 0
-                    for block in file.blocks(1 << 16, dtype="int32", always_2d=True):
-                        total[:, at : at + len(block)] += block.T >> 8
-                        at += len(block)
-                    return
+                if (file.samplerate, file.frames, file.channels) != (self._song.rate, self._frames, 2):
+                    return False
+                at = 0
+                for block in file.blocks(1 << 16, dtype="int32", always_2d=True):
+                    block >>= 8
+                    total[:, at : at + len(block)] += block.T
+                    at += len(block)
+                return True
         except soundfile.LibsndfileError:
-            pass  # not there, or not sound: it is made again below
-        self._stem(stem, total, threading.Lock())
+            return False  # not there, or not sound
 
     def _mix(self, total: NDArray[np.int32]) -> None:
         song = self._song

@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models.api import Cancel, Cancelled, EngineError, StemResult, never_cancelled
-from models.registry import load_engine
+from models.api import Cancel, Cancelled, EngineError, never_cancelled
+from models.registry import ENGINES, load_engine
 from studio.bounce import Bounce, Mixdown, Say, silent, with_levels
-from studio.jobs import CellJob, cell_seed, make_cells
+from studio.jobs import CellJob, Hands, Played, cell_seed, cores, get_ready, make_cells, release
 from studio.mix.curve import Curve, curve_hop
-from studio.mix.master import Energies, take_energies
+from studio.mix.master import Energies
 from studio.project.draft import check_target, draft
 from studio.project.folder import ProjectFolder
 from studio.project.project import Project
@@ -28,6 +29,9 @@ from studio.song import Cell, Note, Provenance, Song, SongError, Stem, Take, Tim
 from studio.song.edits import AddTake, SetCurve
 from studio.song.notes import check_notes
 from studio.sounds import StoredSounds
+
+WORTH_PROCESSES = 10_000_000
+"""Frames of all stems together."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,9 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
     check_engines(song)
     check_duration(song)
     check_target(path, force)
-    with draft(path, force=force) as folder:
-        song, energies = _make_all(song, folder, _part(say, 0.0, 0.62), cancel)
-        for name in {stem.engine for stem in song.stems}:
-            load_engine(name).release()
+    with draft(path, force=force) as folder, _hands_for(song) as hands:
+        song, energies = _make_all(song, folder, hands, _part(say, 0.0, 0.62), cancel)
+        hands.each(release, _engines(song))
         _stop_if(cancel)
         say(0.62, "setting levels")
         # Takes are read back where they are needed: all of a song's together would be its largest piece of memory.
@@ -58,7 +61,8 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
             song, curve = with_levels(song, sounds, energies)
             song = replace(song, master=_store_curve(curve, song.rate, folder))
             _stop_if(cancel)
-            mixdown = Bounce(folder, song, sounds, curve, _stopping(_part(say, 0.72, 1.0), cancel)).everything()
+            mixdown = Bounce(folder, song, sounds, curve, _stopping(_part(say, 0.72, 1.0), cancel)).everything(hands)
+        folder.sweep()
         folder.save(mixdown.song)
     return Made(mixdown.song, path, mixdown)
 
@@ -83,12 +87,12 @@ def regenerate(
             raise SongError(f"section {section} of {role} is locked; unlock it first")
         number = len(cell.takes)
         job = CellJob(*place, cell_seed(song, *place, number) if seed is None else seed)
-        say(0.0, f"playing {stem.role}")
-        ((_, result),) = make_cells(song, [job], cancel)
-        say(0.6, "writing")
         with project.change() as folder:
-            beats = Timeline(song).span(place[0]).beats
-            take = _take(_take_name(cell), result, folder, _heard(song, *place), beats)
+            say(0.0, f"playing {stem.role}")
+            with Hands(1) as hands:
+                ((_, played),) = make_cells(song, [job], folder, hands, cancel)
+            say(0.6, "writing")
+            take = _take(_take_name(cell), played, _heard(song, *place), Timeline(song).span(place[0]).beats)
             song = AddTake(*place, take).apply(song)
             curve = _stored_curve(song, folder)
             with closing(StoredSounds(song, folder)) as sounds:
@@ -132,8 +136,21 @@ def check_engines(song: Song) -> None:
             )
 
 
+def _engines(song: Song) -> tuple[str, ...]:
+    return tuple(sorted({stem.engine for stem in song.stems}))
+
+
+def _hands_for(song: Song) -> Hands:
+    """Processes where there is so much to play that they are worth their start, otherwise threads of this one."""
+    light = [name for name in _engines(song) if load_engine(name).info.light]
+    stems = sum(stem.engine in light for stem in song.stems)
+    if cores() < 2 or stems * Timeline(song).total_frames(song.rate) < WORTH_PROCESSES:
+        return Hands()
+    return Hands(prepare=partial(get_ready, ENGINES, light))
+
+
 def _make_all(
-    song: Song, folder: ProjectFolder, say: Say, cancel: Cancel
+    song: Song, folder: ProjectFolder, hands: Hands, say: Say, cancel: Cancel
 ) -> tuple[Song, dict[tuple[str, str], Energies]]:
     """The song with a new take in every cell, and the energies of the takes by cell."""
     jobs = [
@@ -144,12 +161,12 @@ def _make_all(
     beats = {span.section.id: span.beats for span in Timeline(song).spans}
     energies: dict[tuple[str, str], Energies] = {}
     say(0.0, "composing")
-    for done, (job, result) in enumerate(make_cells(song, jobs, cancel), 1):
+    for done, (job, played) in enumerate(make_cells(song, jobs, folder, hands, cancel), 1):
         name = _take_name(song.cell(job.section, job.stem))
-        take = _take(name, result, folder, _heard(song, job.section, job.stem), beats[job.section])
+        take = _take(name, played, _heard(song, job.section, job.stem), beats[job.section])
         song = AddTake(job.section, job.stem, take).apply(song)
-        if result.audio is not None:
-            energies[job.section, job.stem] = take_energies(result.audio, result.rate)
+        if played.energies is not None:
+            energies[job.section, job.stem] = played.energies
         stem = song.stem(job.stem)
         say(done / len(jobs), f"playing {stem.role}, {song.section(job.section).kind}")
     return song, energies
@@ -161,13 +178,9 @@ def _heard(song: Song, section: str, stem: str) -> dict[str, str]:
     return {cell.stem: cell.take.id for cell in cells if cell.take is not None and cell.take.notes is not None}
 
 
-def _take(name: str, result: StemResult, folder: ProjectFolder, heard: dict[str, str], beats: Fraction) -> Take:
-    """A result as a take of the project, its sound kept in `media/`; `beats` is its cell's length."""
-    media, frames = None, 0
-    if result.audio is not None:
-        if not np.isfinite(result.audio).all():
-            raise EngineError(f"engine {result.engine} returned sound that is not finite; try another seed")
-        media, frames = folder.add_media(result.audio, result.rate), result.audio.shape[1]
+def _take(name: str, played: Played, heard: dict[str, str], beats: Fraction) -> Take:
+    """What was played as a take of the project; `beats` is its cell's length."""
+    result = played.result
     provenance = Provenance(
         engine=result.engine, version=result.version, seed=result.seed,
         parameters={**result.parameters, "heard": heard}, licence=result.licence,
@@ -179,7 +192,7 @@ def _take(name: str, result: StemResult, folder: ProjectFolder, heard: dict[str,
             check_notes(notes, beats)
         except SongError as error:
             raise EngineError(f"engine {result.engine} returned a bad {error}; try another seed") from error
-    return Take(name, provenance, result.rate, media, frames, notes, result.layers)
+    return Take(name, provenance, result.rate, played.media, played.frames, notes, result.layers)
 
 
 def _store_curve(curve: Curve, rate: int, folder: ProjectFolder) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from studio.mix.arrays import Audio
 from studio.mix.curve import Curve, curve_hop
@@ -24,6 +25,10 @@ class StoredTake:
     def __init__(self, files: _OpenFiles, media: str, curve: Curve | None) -> None:
         self._files, self._media, self._curve = files, media, curve
         self.channels, self.frames = files.shape(media)
+
+    def __reduce__(self) -> tuple[Callable[..., StoredTake], tuple[ProjectFolder, str, Curve | None]]:
+        """In another process it reads the same file."""
+        return _reopened, (self._files.folder, self._media, self._curve)
 
     def read(self, start: int, frames: int) -> Audio:
         """Frames `start` to `start + frames`, all inside the take. Raises ProjectError."""
@@ -81,7 +86,7 @@ class _OpenFiles:
     """The takes that were read last, kept open: opening one costs as much as reading a second of it."""
 
     def __init__(self, folder: ProjectFolder) -> None:
-        self._folder = folder
+        self.folder = folder
         self._open: OrderedDict[str, _OpenFile] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -108,7 +113,7 @@ class _OpenFiles:
             if media not in self._open:
                 while len(self._open) >= MOST_OPEN:
                     self._close_oldest()
-                self._open[media] = _OpenFile(self._folder.open_media(media))
+                self._open[media] = _OpenFile(self.folder.open_media(media))
             self._open.move_to_end(media)
             return self._open[media]
 
@@ -117,3 +122,16 @@ class _OpenFiles:
         with file.lock:
             file.closed = True
             file.reader.close()
+
+
+_files_of_others: dict[Path, _OpenFiles] = {}
+"""In a worker process: the files of the project whose takes it was handed last."""
+
+
+def _reopened(folder: ProjectFolder, media: str, curve: Curve | None) -> StoredTake:
+    if folder.root not in _files_of_others:
+        for files in _files_of_others.values():
+            files.close()
+        _files_of_others.clear()
+        _files_of_others[folder.root] = _OpenFiles(folder)
+    return StoredTake(_files_of_others[folder.root], media, curve)

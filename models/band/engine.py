@@ -34,7 +34,7 @@ class Band:
     """Plays drums, bass, harmony, lead and fx in every style of models.styles; needs no weights."""
 
     info = EngineInfo(
-        name="band", version=VERSION, roles=tuple(PARTS), composes=True, code_licence="Apache-2.0",
+        name="band", version=VERSION, roles=tuple(PARTS), composes=True, light=True, code_licence="Apache-2.0",
         output_licence=LICENCE,
     )  # fmt: skip
 

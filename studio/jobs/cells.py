@@ -1,20 +1,22 @@
-"""Makes takes for cells: parts are written one after the other, and played meanwhile on as many cores as there are."""
+"""Makes takes for cells: parts are written one after the other, and played meanwhile by as many hands as there are."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import cast
 
-from models.api import Cancel, Cancelled, Composer, Note, StemRequest, StemResult, never_cancelled
-from models.registry import load_engine
-from studio.jobs.requests import ROLE_ORDER, cell_request
-from studio.song import Song, SongError, Timeline
+import numpy as np
 
-MOST_THREADS = 8
+from models.api import Cancel, Cancelled, Composer, EngineError, Note, StemRequest, StemResult, never_cancelled
+from models.registry import ENGINES, load_engine
+from studio.jobs.hands import Hands, result_of
+from studio.jobs.requests import ROLE_ORDER, cell_request
+from studio.mix.master import Energies, take_energies
+from studio.project.folder import ProjectFolder
+from studio.song import Song, SongError, Timeline
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,23 @@ class CellJob:
     seed: int
 
 
+@dataclass(frozen=True)
+class Played:
+    """A result whose sound, where there is any, lies in `media/`: its name there, its frames, its `take_energies`."""
+
+    result: StemResult
+    media: str | None = None
+    frames: int = 0
+    energies: Energies | None = None
+
+
 def make_cells(
-    song: Song, jobs: Sequence[CellJob], cancel: Cancel = never_cancelled
-) -> Iterator[tuple[CellJob, StemResult]]:
+    song: Song, jobs: Sequence[CellJob], folder: ProjectFolder, hands: Hands, cancel: Cancel = never_cancelled
+) -> Iterator[tuple[CellJob, Played]]:
     """Make the takes, handing each over as soon as it and those before it are done, stem by stem.
 
     The parts are written in the order of ROLE_ORDER, so that a bass hears the drums of its section; what the song's
-    cells already hold is context too. Raises EngineError (Cancelled when `cancel` says so) or SongError.
+    cells already hold is context too. Raises EngineError (Cancelled when `cancel` says so), SongError or ProjectError.
     """
     order = {stem.id: (ROLE_ORDER.index(stem.role), k) for k, stem in enumerate(song.stems)}
     place = {section.id: k for k, section in enumerate(song.sections)}
@@ -41,25 +53,52 @@ def make_cells(
             raise SongError(f"the song has no cell {job.section}/{job.stem}")
     ordered = sorted(jobs, key=lambda job: (order[job.stem], place[job.section]))
     requests = written_requests(song, ordered, cancel)
-    ahead: deque[tuple[CellJob, Future[StemResult]]] = deque()
-    threads = min(MOST_THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads, thread_name_prefix="cell") as pool:
-        try:
-            for job, request in zip(ordered, requests, strict=True):
-                engine = load_engine(song.stem(job.stem).engine)
-                ahead.append((job, pool.submit(engine.generate, request, cancel)))
-                if len(ahead) > 2 * threads:  # enough to keep every hand busy, few enough to hold in memory
-                    yield _next(ahead)
-            while ahead:
-                yield _next(ahead)
-        finally:
-            for _, future in ahead:
-                future.cancel()
+    ahead: deque[tuple[CellJob, Future[Played]]] = deque()
+    try:
+        for job, request in zip(ordered, requests, strict=True):
+            name = song.stem(job.stem).engine
+            here = not load_engine(name).info.light
+            ahead.append((job, hands.submit(play, name, request, folder, cancel=cancel, here=here)))
+            while ahead and ahead[0][1].done():
+                yield _next(ahead, cancel)
+        while ahead:
+            yield _next(ahead, cancel)
+    finally:
+        for _, future in ahead:
+            future.cancel()
 
 
-def _next(ahead: deque[tuple[CellJob, Future[StemResult]]]) -> tuple[CellJob, StemResult]:
+def _next(ahead: deque[tuple[CellJob, Future[Played]]], cancel: Cancel) -> tuple[CellJob, Played]:
     job, future = ahead.popleft()
-    return job, future.result()
+    return job, result_of(future, cancel)
+
+
+def play(engine: str, request: StemRequest, folder: ProjectFolder, cancel: Cancel = never_cancelled) -> Played:
+    """Have an engine play a cell, and keep its sound where it was made: no sound travels between processes.
+
+    Raises EngineError (Cancelled when `cancel` says so) or ProjectError.
+    """
+    result = load_engine(engine).generate(request, cancel)
+    audio = result.audio
+    if audio is None:
+        return Played(result)
+    if not np.isfinite(audio).all():
+        raise EngineError(f"engine {engine} returned sound that is not finite; try another seed")
+    media = folder.add_media(audio, result.rate)
+    return Played(replace(result, audio=None), media, audio.shape[1], take_energies(audio, result.rate))
+
+
+def get_ready(engines: Mapping[str, str], names: Sequence[str]) -> None:
+    """Make this process ready to play: tell it which engines there are, and load those called `names`."""
+    ENGINES.update(engines)
+    for name in names:
+        load_engine(name)
+
+
+def release(names: Sequence[str]) -> None:
+    """Give back the memory that engines hold to be faster the next time."""
+    for name in names:
+        load_engine(name).release()
 
 
 def written_requests(song: Song, jobs: Sequence[CellJob], cancel: Cancel = never_cancelled) -> Iterator[StemRequest]:

@@ -27,12 +27,16 @@ class Curve:
 
     def gains(self, start: int, frames: int) -> NDArray[np.float32]:
         """The gain of each of `frames` frames from `start`, shape (frames,); the same bits in blocks of any size."""
-        first, last = start // self.hop, (start + frames) // self.hop + 1
-        nodes = self.nodes[np.clip(np.arange(first, last + 1), 0, len(self.nodes) - 1)]
+        nodes = self.window(start, frames).nodes
         ramp = np.arange(self.hop, dtype=np.float32) / np.float32(self.hop)
         line = (nodes[:-1, None] + np.diff(nodes)[:, None] * ramp).reshape(-1)
-        offset = start - first * self.hop
+        offset = start % self.hop
         return line[offset : offset + frames]
+
+    def window(self, start: int, frames: int) -> Curve:
+        """The nodes for `frames` frames from `start`: its frame `start % hop` is this curve's frame `start`."""
+        first, last = start // self.hop, (start + frames) // self.hop + 1
+        return Curve(self.nodes[np.clip(np.arange(first, last + 1), 0, len(self.nodes) - 1)], self.hop)
 
     @property
     def reduction_db(self) -> float:

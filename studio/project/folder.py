@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from studio.project import media
-from studio.project.atomic import atomic_write
+from studio.project.atomic import atomic_write, sweep_parts
 from studio.project.codec import SCHEMA, dump_song
 from studio.project.errors import ProjectError, os_problem
 from studio.project.media import MediaReader
@@ -40,6 +40,10 @@ class ProjectFolder:
         """Write song.json, whole or not at all. Raises ProjectError; the song that was there is then untouched."""
         data = dump_song(song)
         atomic_write(inside(self.root, SONG), data)
+
+    def sweep(self) -> None:
+        """Remove the unfinished files that a killed process left. Only while nothing else is being written here."""
+        sweep_parts(self.root)
 
     def file(self, relative: str) -> Path:
         """The place of a file such as "clips/01-intro/bass.wav"; its folders are made. Raises ProjectError."""

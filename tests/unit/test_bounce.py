@@ -17,12 +17,14 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from studio.bounce import CLOSING_S, Bounce, Mixdown, with_levels
+from studio.bounce import Bounce, Mixdown, with_levels
+from studio.jobs import Hands
 from studio.mix.arrays import Audio, from_db
 from studio.mix.curve import Curve, curve_hop
 from studio.mix.loudness import integrated_loudness
 from studio.mix.tails import FADE_OUT_S
 from studio.mix.truepeak import true_peak_dbtp
+from studio.pieces import CLOSING_S
 from studio.project.draft import draft
 from studio.project.folder import ProjectFolder
 from studio.project.project import Project
@@ -90,7 +92,8 @@ def make(path: Path, tails: str) -> tuple[Song, Mixdown]:
             song = AddTake(*place, take_of(1, sounds[place], folder)).apply(song)
         song, curve = with_levels(song, sounds)
         song = replace(song, master=store_curve(curve, folder))
-        mixdown = Bounce(folder, song, sounds, curve).everything()
+        with Hands() as hands:
+            mixdown = Bounce(folder, song, sounds, curve).everything(hands)
         folder.save(mixdown.song)
     return mixdown.song, mixdown
 

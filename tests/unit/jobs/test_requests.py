@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from models.api import Cancelled, Note
-from studio.jobs import CellJob, cell_request, cell_seed, make_cells, written_requests
+from studio.jobs import CellJob, Hands, cell_request, cell_seed, make_cells, written_requests
+from studio.project.folder import ProjectFolder
 from studio.song import Chord, ChordSpan, Key, Meter, Section, Song, SongError, Stem, TempoPoint, Timeline
 
 
@@ -88,20 +90,22 @@ def test_every_cell_and_take_has_a_seed_of_its_own() -> None:
     assert len(seeds) == 45
 
 
-def test_drums_are_written_first_and_heard_by_the_others() -> None:
+def test_drums_are_written_first_and_heard_by_the_others(tmp_path: Path) -> None:
     value = song()
     jobs = [CellJob("a", "bass", 1), CellJob("a", "fx", 1), CellJob("a", "drums", 1)]
-    made = [(job.stem, result) for job, result in make_cells(value, jobs)]
+    with Hands() as hands:
+        made = [(job.stem, played) for job, played in make_cells(value, jobs, ProjectFolder(tmp_path), hands)]
     assert [stem for stem, _ in made] == ["drums", "bass", "fx"]
     requests = list(written_requests(value, [CellJob("a", "drums", 1), CellJob("a", "bass", 1)]))
     assert requests[1].context["drums"] == requests[0].notes
 
 
-def test_an_unknown_cell_is_refused_and_a_cancelled_one_stops() -> None:
-    with pytest.raises(SongError, match="no cell"):
-        list(make_cells(song(), [CellJob("z", "bass", 1)]))
-    with pytest.raises(Cancelled):
-        list(make_cells(song(), [CellJob("a", "bass", 1)], cancel=lambda: True))
+def test_an_unknown_cell_is_refused_and_a_cancelled_one_stops(tmp_path: Path) -> None:
+    with Hands() as hands:
+        with pytest.raises(SongError, match="no cell"):
+            list(make_cells(song(), [CellJob("z", "bass", 1)], ProjectFolder(tmp_path), hands))
+        with pytest.raises(Cancelled):
+            list(make_cells(song(), [CellJob("a", "bass", 1)], ProjectFolder(tmp_path), hands, lambda: True))
 
 
 def test_present_takes_are_context_for_a_cell_made_again() -> None:
