@@ -25,9 +25,9 @@ def spent(wall: float, usage: os.struct_rusage) -> Spent:
     return Spent(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
 
 
-def conditions() -> str:
-    """The machine, how busy it is now, and the versions, in three lines."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "soundfile", "soxr"))
+def conditions(*more: str) -> str:
+    """The machine, how busy it is now, and the versions (of these packages too), in three lines."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "soundfile", "soxr", *more))
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     return (
         f"processor  {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}\n"

@@ -13,7 +13,7 @@ import numpy as np
 from studio.align.hear import hear
 from tests.bench.bar_lock import material
 from tests.bench.bar_lock.case import Held
-from tests.bench.bar_lock.score import mapped, percentiles
+from tests.bench.bar_lock.score import by_beats, mapped, percentiles
 
 Row = dict[str, Any]
 
@@ -31,9 +31,9 @@ def scored(name: str, seed: int, cache: Path | None = None, draw: Path | None = 
         "relation": False, "right": False, "scale": None, "off": None, "errors": [],
     }  # fmt: skip
     if heard.beat_map is not None:
-        result = mapped(case, heard.beat_map)
+        result = mapped(case, by_beats(case.grid, heard.beat_map))
         row |= {
-            "relation": result.relation, "right": result.right, "scale": result.scale, "off": result.bars_off,
+            "relation": result.relation, "right": result.right, "scale": result.scale, "off": result.off,
             "errors": np.round(result.errors, 3).tolist(),
         }  # fmt: skip
     if draw is not None:

@@ -75,7 +75,7 @@ def make(material: str, seed: int) -> Case:
     seconds = truth.seconds_at(music.notes["beat"]) + music.notes["jitter"]
     ends = truth.seconds_at(music.notes["beat"] + music.notes["beats"])
     audio = _finished(plan, truth, _played(plan, music, seconds, ends, truth, grid.bpm), random)
-    wish = Wish(grid, loop=plan.loop, fill=grid.bars > plan.bars)
+    wish = Wish(grid, loop=plan.loop, fill=grid.bars != plan.bars)
     return Case(material, seed, audio, plan.rate, wish, truth, music, plan.bars, bpm, plan.done)
 
 
