@@ -34,6 +34,7 @@ LEAST_SWING, MOST_SWING = 51.5, 76.0
 STRAIGHT_S = 0.004
 """An off-beat that is late by less is straight."""
 DRIFT_POINTS = 128
+STRETCH = 16
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class GridFit:
     """By how much they are late in the middle (early where negative)."""
     drift_ms: float
     """By how much later the last are than the first."""
+    worst_ms: float
+    """The median in the worst stretch of STRETCH onsets."""
     evidence: float
     """Natural logarithm of how much better the grid explains the onsets than chance does; above CLEAR it is beyond
     doubt."""
@@ -125,7 +128,7 @@ def measure(onsets: Onsets, frames: Floats, grid: Grid, free: int = 0) -> GridFi
     with it is no evidence.
     """
     if not len(onsets):
-        return GridFit(None, None, 0.0, 0.0, 0.0, 0.0)
+        return GridFit(None, None, 0.0, 0.0, 0.0, 0.0, 0.0)
     placed = _place(onsets, frames, grid)
     attacks = float(np.minimum(1.0, onsets.strength / STRONG)[onsets.sharpness >= SHARP].sum())
     step, evidence = (None, 0.0) if len(onsets) < FEWEST else _follow(placed, grid)
@@ -227,7 +230,7 @@ def _evidence(placed: _Placed, step: Step) -> float:
         density = np.exp(-0.5 * (error / spread) ** 2) / (spread * np.sqrt(2 * np.pi))
         best = max(best, float(weight @ np.log((1 - astray) * use[which] * period * density + astray)))
     free = phases - 1 + (step.swing is not None) + 2
-    return best - 0.5 * free * np.log(max(count, 2.0))
+    return best - 0.5 * free * float(np.log(max(count, 2.0)))
 
 
 def _astray(placed: _Placed, step: Step) -> float:
@@ -249,7 +252,9 @@ def _errors(placed: _Placed, step: Step) -> GridFit:
     )
     slope = robust_slope(placed.seconds, error, weight)
     length = float(placed.seconds[-1] - placed.seconds[0])
-    return GridFit(step, errors, weighted_quantile(error, weight, 0.5), slope * length, 0.0, 0.0)
+    stretches = np.array_split(np.arange(len(error)), max(1, len(error) // STRETCH))
+    worst = max(weighted_quantile(size[part], weight[part], 0.5) for part in stretches)
+    return GridFit(step, errors, weighted_quantile(error, weight, 0.5), slope * length, worst, 0.0, 0.0)
 
 
 def _effective(weight: Floats) -> float:
