@@ -6,16 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from studio.align.hear import hear
 from tests.bench.bar_lock import material
 from tests.bench.bar_lock.case import Held
-from tests.bench.bar_lock.score import by_beats, mapped, percentiles
-
-Row = dict[str, Any]
+from tests.bench.bar_lock.score import by_beats, mapped
+from tests.bench.bar_lock.tables import Row, columns, share, spread
 
 
 def scored(name: str, seed: int, cache: Path | None = None, draw: Path | None = None) -> Row:
@@ -43,41 +41,38 @@ def scored(name: str, seed: int, cache: Path | None = None, draw: Path | None = 
     return row
 
 
+HEAD = (
+    ("", "", "scale", "right", "all", "", "right ones", "", "x real", ""),
+    ("material", "cases", "%", "%", "median", "p95 ms", "median", "p95 ms", "time", "pulse"),
+)
+
+
 def report(rows: Sequence[Row], worst: int) -> str:
     """A table by material, then the worst cases."""
-    lines = [
-        f"{'material':9} {'cases':>5} {'right':>7} {'relation':>8} | {'median':>7} {'p95':>8}  of all | "
-        f"{'median':>7} {'p95':>8}  of right | {'x real time':>11}  pulse"
+    lines = [list(line) for line in HEAD]
+    for name in [*dict.fromkeys(row["material"] for row in rows), "all"]:
+        lines.append([name, *_figures([row for row in rows if name in (row["material"], "all")])])
+    text = [
+        columns(lines),
+        "worst: wrong ones first, then by p95 (off: beats from bar 1; scale: tempo over the true one)",
     ]
-    for name in dict.fromkeys(row["material"] for row in rows):
-        own = [row for row in rows if row["material"] == name]
-        lines.append(_line(name, own))
-    lines.append(_line("all", rows))
-    lines.append("worst: wrong ones first, then by p95 (off: beats from bar 1; scale: tempo heard over the true one)")
     for row in sorted(rows, key=_badness, reverse=True)[:worst]:
         errors = np.abs(row["errors"])
         shown = f"median {np.median(errors):7.1f} p95 {np.percentile(errors, 95):7.1f}" if len(errors) else "no pulse"
         where = f"off {row['off']:+.2f} scale {row['scale']:.3f}" if row["scale"] else ""
         sure = f"sure {row['tempo_confidence']:.2f} {row['downbeat_confidence']:.2f}"
-        lines.append(f"  {'ok   ' if row['right'] else 'WRONG'} {shown} {where} {sure} {row['pulse']}: {row['says']}")
-    return "\n".join(lines)
+        text.append(f"  {'ok   ' if row['right'] else 'WRONG'} {shown} {where} {sure} {row['pulse']}: {row['says']}")
+    return "\n".join(text)
 
 
-def _line(name: str, rows: Sequence[Row]) -> str:
-    share = [100.0 * np.mean([row[key] for row in rows]) for key in ("right", "relation")]
-    everything = _spread([row for row in rows if row["errors"]])
-    right = _spread([row for row in rows if row["right"]])
+def _figures(rows: Sequence[Row]) -> list[str]:
+    pulses = Counter(row["pulse"] for row in rows)
     pace = sum(row["seconds"] for row in rows) / max(sum(row["cpu"] for row in rows), 1e-9)
-    pulses = ", ".join(f"{pulse} {count}" for pulse, count in sorted(Counter(row["pulse"] for row in rows).items()))
-    return (
-        f"{name:9} {len(rows):5} {share[0]:6.1f}% {share[1]:7.1f}% | {everything} ms     | {right} ms       | "
-        f"{pace:11.0f}  {pulses}"
-    )
-
-
-def _spread(rows: Sequence[Row]) -> str:
-    errors = [np.abs(row["errors"]) for row in rows]
-    return "{:7.2f} {:8.1f}".format(*percentiles(errors, (50, 95))) if rows else f"{'-':>7} {'-':>8}"
+    return [
+        str(len(rows)), share([row["relation"] for row in rows]), share([row["right"] for row in rows]),
+        *spread(rows, "errors"), *spread([row for row in rows if row["right"]], "errors"), f"{pace:.0f}",
+        ", ".join(f"{pulse} {count}" for pulse, count in sorted(pulses.items())),
+    ]  # fmt: skip
 
 
 def _badness(row: Row) -> tuple[bool, float]:

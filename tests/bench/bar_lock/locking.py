@@ -6,16 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from studio.align.seam import seam_score
 from tests.bench.bar_lock import material, peers
 from tests.bench.bar_lock.case import Case
-from tests.bench.bar_lock.score import WORST_LOCKED_MS, Answer, bit_exact, lags, mapped, percentiles
-
-Row = dict[str, Any]
+from tests.bench.bar_lock.score import WORST_LOCKED_MS, Answer, bit_exact, lags, mapped
+from tests.bench.bar_lock.tables import Row, columns, share, spread
 
 METHODS: Mapping[str, Callable[[Case], Answer]] = {
     "librosa beats + stretch": peers.librosa_beats,
@@ -65,61 +63,46 @@ def seam(case: Case, answer: Answer) -> float:
     return seam_score(np.concatenate([loop, loop], axis=1), [(frames, frames)], attacks, case.grid.rate).value
 
 
+HEAD = (
+    ("", "", "scale", "right", "map, right", "", "ear, right", "", "map, all", "false", "seams", "", "x real", ""),
+    ("method", "cases", "%", "%", "median", "p95 ms", "median", "p95 ms", "p95 ms", "locked %", "< 1 %", "exact",
+     "time", "verdicts"),
+)  # fmt: skip
+"""`scale`: the tempo's relation is right; `right`: and bar 1 is where it should be. `map`: a method's own time map at
+every true onset; `ear`: its sound at every sharp note, told without a map. `exact`: already aligned, and untouched."""
+
+
 def report(rows: Sequence[Row], worst: int) -> str:
-    """The tables by material, then the worst cases of the first method."""
+    """A table for each material, then the worst cases of the first method."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    names = [*dict.fromkeys(row["material"] for row in rows), "all"]
-    head = (
-        f"{'material':8} {'method':24} {'cases':>5} {'scale':>6} {'right':>6} | {'median':>7} {'p95':>7} | {'median':>7} {'p95':>7} "
-        f"| {'p95':>8} | {'false':>5} {'seam':>5} {'exact':>7} | {'x real':>6}  verdicts"
-    )
-    units = (
-        f"{'':8} {'':24} {'':>5} {'%':>6} {'%':>6} | {'right ones, map':>15} | {'right ones, ear':>15} | {'all, map':>8} | "
-        f"{'%':>5} {'<1 %':>5} {'':>7} | {'time':>6}"
-    )
-    lines = [head, units]
-    for name in names:
+    lines = [list(line) for line in HEAD]
+    for name in [*dict.fromkeys(row["material"] for row in rows), "all"]:
+        lines.append([name, *[""] * (len(HEAD[0]) - 1)])
         for method in methods:
             own = [row for row in rows if row["method"] == method and name in (row["material"], "all")]
-            lines.append(_line(name, method, own))
-    lines.append(f"worst of {methods[0]} (off: beats from bar 1; scale: its tempo over the true one)")
+            lines.append([f"  {method}", *_figures(own)])
+    text = [columns(lines), f"worst of {methods[0]} (off: beats from bar 1; scale: its tempo over the true one)"]
     first = [row for row in rows if row["method"] == methods[0]]
     for row in sorted(first, key=lambda row: (row["false_locked"], not row["right"], _p95(row)), reverse=True)[:worst]:
         judged = "FALSE LOCKED" if row["false_locked"] else "ok" if row["right"] else "wrong"
-        lines.append(
-            f"  {judged:12} {row['verdict']:6} p95 {_p95(row):8.1f} ms, off {row['off']:+.2f} "
-            f"scale {row['scale']:.3f}: {row['says']}"
-        )
-    return "\n".join(lines)
+        found = f"p95 {_p95(row):8.1f} ms, off {row['off']:+.2f}, scale {row['scale']:.3f}"
+        text.append(f"  {judged:12} {row['verdict']:6} {found}: {row['says']}")
+    return "\n".join(text)
 
 
-def _line(name: str, method: str, rows: Sequence[Row]) -> str:
+def _figures(rows: Sequence[Row]) -> list[str]:
     right = [row for row in rows if row["right"]]
-    seams = [row["seam"] < 1 for row in rows if row["seam"] is not None]
     exact = [row["exact"] for row in rows if row["exact"] is not None]
+    verdicts = Counter(row["verdict"] for row in rows if row["verdict"])
     pace = sum(row["seconds"] for row in rows) / max(sum(row["cpu"] for row in rows), 1e-9)
-    verdicts = ", ".join(
-        f"{verdict} {count}" for verdict, count in Counter(row["verdict"] for row in rows).items() if verdict
-    )
-    claims = bool(verdicts)
-    false = f"{100 * np.mean([row['false_locked'] for row in rows]):5.1f}" if claims else f"{'-':>5}"
-    shown_seams = f"{100 * np.mean(seams):5.0f}" if seams else f"{'-':>5}"
-    shown_exact = f"{sum(exact)}/{len(exact)}" if exact else "-"
-    return (
-        f"{name:8} {method:24} {len(rows):5} {_share(rows, 'relation')} {_share(rows, 'right')} | "
-        f"{_two(right, 'errors')} | {_two(right, 'lags')} | {_two(rows, 'errors')[8:]:>8} | "
-        f"{false} {shown_seams} {shown_exact:>7} | {pace:6.0f}  {verdicts}"
-    )
-
-
-def _share(rows: Sequence[Row], what: str) -> str:
-    return f"{100 * np.mean([row[what] for row in rows]):6.1f}"
-
-
-def _two(rows: Sequence[Row], values: str) -> str:
-    """Median and 95th percentile over the cases' values, every case counting alike."""
-    known = [np.abs(row[values]) for row in rows if row[values]]
-    return "{:7.2f} {:7.1f}".format(*percentiles(known, (50, 95))) if known else f"{'-':>7} {'-':>7}"
+    return [
+        str(len(rows)), share([row["relation"] for row in rows]), share([row["right"] for row in rows]),
+        *spread(right, "errors"), *spread(right, "lags"), spread(rows, "errors")[1],
+        share([row["false_locked"] for row in rows if row["verdict"]]),
+        share([row["seam"] < 1 for row in rows if row["seam"] is not None]),
+        f"{sum(exact)}/{len(exact)}", f"{pace:.0f}",
+        ", ".join(f"{verdict} {count}" for verdict, count in sorted(verdicts.items())),
+    ]  # fmt: skip
 
 
 def _p95(row: Row) -> float:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from studio.align.grid import Grid
 from studio.align.values import Audio, BeatMap, Floats
@@ -155,13 +154,3 @@ def bit_exact(case: Case, answer: Answer) -> bool:
     frames = min(case.grid.frames, case.audio.shape[1])
     back = answer.audio[:, answer.first : answer.first + frames]
     return case.rate == case.grid.rate and np.array_equal(back, case.audio[:, :frames])
-
-
-def percentiles(cases: Sequence[Floats | NDArray[np.float64]], of: Sequence[float]) -> list[float]:
-    """Percentiles of all cases' values together, where every case counts alike, however many values it has."""
-    values = np.concatenate(cases)
-    weights = np.concatenate([np.full(len(own), 1.0 / len(own)) for own in cases])
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(weights[order]) / weights.sum()
-    places = [min(int(np.searchsorted(below, share / 100.0 - 1e-12)), len(values) - 1) for share in of]
-    return [float(values[order][place]) for place in places]
