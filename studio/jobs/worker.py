@@ -18,9 +18,10 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, cast
 
 _BEGIN = "import sys; sys.path[:] = sys.argv[1:]; from studio.jobs.worker import serve; serve()"
 _LENGTH = struct.Struct("<Q")
@@ -60,11 +61,14 @@ class Worker:
             creationflags=_FLAGS,
         )  # fmt: skip
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._orders, self._answers = self._process.stdin, self._process.stdout
+        self._orders, self._answers = self._process.stdin, cast(BufferedReader, self._process.stdout)
         self._ready = False
         with suppress(OSError):  # it has ended already: that is found when it shall work
             _send(self._orders, pickle.dumps((prepare, ())))
+
+    def wait(self) -> None:
+        """Wait until it is ready, or has ended, which is told when it shall work."""
+        self._answers.peek()
 
     def do(self, work: Callable[..., Any], *args: Any) -> Any:
         """What `work(*args)` returns or raises there. Raises WorkerLost where the process ends without an answer."""

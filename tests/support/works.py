@@ -59,6 +59,14 @@ def die(spared: int, times: int, folder: Path, cancel: Cancel) -> int:
     return os.getpid()
 
 
+def hold(held: int, begun: Path, end: Path, cancel: Cancel) -> None:
+    """Hold up the process `held` until there is an `end`; any other goes on at once."""
+    if os.getpid() == held:
+        begun.touch()
+        while not end.exists() and not cancel():
+            time.sleep(0.01)
+
+
 def work_on(folder: Path, cancel: Cancel) -> None:
     """Say which process this is, and work until cancelled."""
     (folder / f"at-work-{os.getpid()}").touch()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from models.api import Cancelled, EngineError
+from models.api import Cancel, Cancelled, EngineError
 from studio.jobs import hands as module
 from studio.jobs.hands import Hands, cores, result_of
 from studio.project.errors import ProjectError
@@ -28,13 +29,16 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="asks for processes as P
 @contextmanager
 def away(count: int = 2) -> Iterator[Hands]:
     """Hands of which the one in this process has something else to do: processes do the work."""
-    release = threading.Event()
-    with Hands(count, prepare=works.nothing) as hands:
-        hands.submit(lambda cancel: release.wait())  # no other process could do this
+    with Hands(count, prepare=works.nothing) as hands, tempfile.TemporaryDirectory() as folder:
+        begun, end = Path(folder) / "begun", Path(folder) / "end"
+        while not begun.exists():
+            held = hands.submit(works.hold, os.getpid(), begun, end)
+            while not held.done() and not begun.exists():
+                time.sleep(0.01)
         try:
             yield hands
         finally:
-            release.set()
+            end.touch()
 
 
 def is_there(process: int) -> bool:
@@ -126,7 +130,7 @@ def test_an_error_that_cannot_travel_is_told_in_words() -> None:
         assert hands.submit(works.add, 1, 2).result() == 3
 
 
-def unknown_elsewhere(cancel: object) -> None:
+def unknown_elsewhere(cancel: Cancel) -> None:
     """A function under a name that its module does not have."""
 
 
@@ -251,3 +255,32 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path, stop: int)
     processes = [int(path.name.rpartition("-")[2]) for path in tmp_path.iterdir()]
     assert len(set(processes)) == 3
     assert all(map(gone, processes))
+
+
+def test_work_of_a_kind_stays_with_a_hand_while_there_is_other_work() -> None:
+    with Hands(2) as hands:
+        together = threading.Barrier(2)  # passed only by two at once, so that neither hand can run ahead
+
+        def meet(cancel: Cancel) -> int:
+            together.wait()
+            return threading.get_ident()
+
+        def begin(cancel: Cancel) -> int:
+            all_there.wait()
+            return meet(cancel)
+
+        all_there = threading.Barrier(3)
+        known = [hands.submit(begin, kind=kind) for kind in "ab"]
+        done = [(kind, hands.submit(meet, kind=kind)) for kind in "bbccaadd"]
+        all_there.wait()
+        by_kind = {kind: {future.result() for k, future in done if k == kind} for kind in "abcd"}
+        assert [by_kind[kind] for kind in "ab"] == [{future.result()} for future in known]
+    assert [len(threads) for threads in by_kind.values()] == [1, 1, 1, 1]
+    assert by_kind["c"] != by_kind["d"]
+
+
+def test_a_hand_without_work_helps_with_any_kind() -> None:
+    with Hands(2) as hands:
+        together = threading.Barrier(2)
+        for future in [hands.submit(lambda cancel: together.wait(), kind="a") for _ in range(4)]:
+            future.result()
