@@ -4,9 +4,10 @@
 
 A song is planned and written first, which is not timed. Then, in turns: FluidSynth renders its `song.mid` once, to one
 stereo mix; the band plays the same notes twice, to five stereo stems: dry, and with each stem's effects as in a song.
-All start as new processes, and all load what they need: interpreter and libraries here, the soundfont there. The band
-plays on as many cores as there are, as in `stemwright make`; FluidSynth has one voice loop. Wall clock and processor
-time are both compared. The aim is at most 0.8 of FluidSynth's time.
+All start as new processes, load what they need (interpreter and libraries here, the soundfont there) and write what
+they play to files. The band plays on as many cores as there are, by the hands of `stemwright make`; FluidSynth has one
+voice loop. Wall clock and the processor time of all processes are both compared. The aim is at most 0.8 of
+FluidSynth's time.
 """
 
 from __future__ import annotations
@@ -16,23 +17,27 @@ import os
 import pickle
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-from conditions import Spent, conditions, row, spent
+from conditions import conditions
+from spending import Spent, row, run
 
 from models.api import StemRequest
+from models.band import engine
 from models.band.engine import Band, layer_names
 from models.band.instruments import program
+from models.band.sound.effects import Chain
 from models.band.sound.index import ASSETS
+from models.registry import ENGINES
 from models.styles import load_style
-from studio.jobs import CellJob, cell_seed, written_requests
+from studio.jobs import CellJob, Hands, cell_seed, cores, get_ready, written_requests
+from studio.jobs import play as play_cell
 from studio.plan import PlanOptions, plan_song
+from studio.project.folder import ProjectFolder
 from studio.project.midi import parts_of, write_song_midi
 from studio.song import Note, Provenance, Song, Take, Timeline
 from studio.song.edits import AddTake
@@ -58,29 +63,25 @@ def written(prompt: str, seed: int | None, rate: int) -> tuple[Song, list[StemRe
     return song, requests
 
 
+class Dry(Band):
+    """The band without its effects."""
+
+    def __init__(self) -> None:
+        engine._chain = lambda style, role: Chain()  # in every process that plays
+
+
 def play(requests: Sequence[StemRequest], dry: bool) -> None:
-    """Play all cells on all cores, as a song is made."""
-    band = Band()
+    """Play all cells by as many hands as a song is made by, and keep the takes as that does."""
     if dry:
-        import models.band.engine as engine
-        from models.band.sound.effects import Chain
-
-        engine._chain = lambda style, role: Chain()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for result in pool.map(band.generate, requests):
-            if result.audio is None:
+        ENGINES["band"] = f"{Path(__file__).stem}:Dry"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Hands(prepare=partial(get_ready, dict(ENGINES), ["band"]) if cores() > 1 else None) as hands,
+    ):
+        takes = ProjectFolder(Path(folder))
+        for future in [hands.submit(play_cell, "band", request, takes, kind=request.role) for request in requests]:
+            if future.result().media is None:
                 raise SystemExit("a cell came back without sound")
-
-
-def timed(command: list[str]) -> Spent:
-    """Run a command to its end."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return spent(time.perf_counter() - begun, usage)
 
 
 def main() -> None:
@@ -125,7 +126,7 @@ def main() -> None:
         runs: dict[str, list[Spent]] = {name: [] for name in commands}
         for number in range(1, arguments.repeats + 1):
             for name, command in commands.items():
-                runs[name].append(timed(command))
+                runs[name].append(run(command, ROOT))
                 print(row(f"{number}. {name}", runs[name][-1:]), flush=True)
     print("medians")
     for name, took in runs.items():
