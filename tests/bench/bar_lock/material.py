@@ -119,7 +119,7 @@ def _plan(material: str, random: Rng, seed: int) -> _Plan:
         bars = max(bars, 4)  # fewer chords would tell nothing
     kinds = _TEMPI["loop" if material == "loop" else "usual"]
     kind = str(random.choice(list(kinds), p=list(kinds.values())))
-    pickup = float(random.choice([0.5, 1.0, 1.5, 2.0])) if random.random() < 0.18 else 0.0
+    pickup = float(random.choice([0.5, 1.0, 1.5, 2.0])) if random.random() < 0.12 else 0.0
     if kind == "exact" or material in ("pad", "loop") or style:
         pickup = 0.0
     done: dict[str, Any] = {"tempo": kind, "pickup": pickup, "exact": kind == "exact"}
