@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.api import Cancelled, EngineError, StemRequest, StemResult
-from models.registry import engine_names, load_engine
-from studio.jobs import cell_request
+from models.api import Cancelled, EngineError, StemRequest, StemResult, never_cancelled
+from models.registry import ENGINES, engine_names, load_engine
+from studio.jobs import cell_request, get_ready, play
+from studio.jobs.worker import Worker
 from studio.plan import PlanOptions, parse_sections, plan_song
+from studio.project.folder import ProjectFolder
 from studio.song import PPQ, RATES, ROLES, Timeline
 
 PLAYS = [(name, role) for name in engine_names() for role in load_engine(name).info.roles]
@@ -137,6 +141,18 @@ def test_cancel_stops_the_work(name: str, role: str) -> None:
     with pytest.raises(Cancelled):
         engine.generate(request, later)
     assert asked == 2
+
+
+@pytest.mark.parametrize("name", [name for name in engine_names() if load_engine(name).info.light])
+def test_a_light_engine_plays_the_same_in_another_process(name: str, tmp_path: Path) -> None:
+    request, folder = request_for(name, load_engine(name).info.roles[0]), ProjectFolder(tmp_path)
+    with closing(Worker(partial(get_ready, ENGINES, [name]))) as worker:
+        there = worker.do(play, name, request, folder, never_cancelled)
+    here = play(name, request, folder)
+    assert (there.result, there.media, there.frames) == (here.result, here.media, here.frames)
+    assert here.media is not None  # the digest of its samples
+    assert here.energies is not None
+    assert np.array_equal(there.energies, here.energies)
 
 
 @pytest.mark.parametrize("name", engine_names())
