@@ -193,7 +193,7 @@ def _follow(placed: _Placed, grid: Grid) -> tuple[Step, float]:
 
 
 def _swung(placed: _Placed, base: Step) -> list[Step]:
-    """`base` with the swing that its off-beats have, if they have any: where they are densest."""
+    """`base` with the swing that its off-beats have, if they have any: where they are densest, in their middle."""
     pair = 2 * base.phases[1]
     phase = (placed.within % pair) / pair
     inside = (phase > 0.46) & (phase < 0.80)
@@ -206,7 +206,10 @@ def _swung(placed: _Placed, base: Step) -> list[Step]:
     density = np.exp(-0.5 * ((at[:, None] - off) / width) ** 2) @ weight
     peak = at[int(density.argmax())]
     near = np.abs(off - peak) < 3 * width
-    ratio = float(weighted_quantile(off[near], weight[near], 0.5))
+    # Against the beats themselves: a sound that is late as a whole does not swing.
+    on = (phase + 0.1) % 1.0 < 0.2
+    late = weighted_quantile((phase[on] + 0.5) % 1.0 - 0.5, placed.weight[on], 0.5) if on.any() else 0.0
+    ratio = weighted_quantile(off[near], weight[near], 0.5) - late
     if (ratio - 0.5) * seconds < STRAIGHT_S or not LEAST_SWING <= 100 * ratio <= MOST_SWING:
         return []
     phases = tuple(k * pair + part for k in range(round(1 / pair)) for part in (0.0, ratio * pair))
