@@ -22,6 +22,7 @@ REACH_S = 0.010
 """How far from a note its attack is looked for."""
 BEFORE_S, AFTER_S = 0.020, 0.006
 """Over how much of what rang and of what sets in the energy is taken: a cycle of a bass, and the rise of a string."""
+AS_GOOD = 0.85
 TOGETHER_S = 0.0005
 """Notes nearer than this share one attack."""
 AUDIBLE_DB = 10.0
@@ -95,7 +96,9 @@ def _attacks(audio: Audio, rate: int, moments: Floats) -> tuple[Floats, NDArray[
     new = (sums[:, search + after] - sums[:, search]) / after + floor
     old = (sums[:, search] - sums[:, search - before]) / before + floor
     rise = new / old
-    at = rise.argmax(axis=1)
+    # A click is in the window of every place just before it: the last of the places that are about as good is its own.
+    good = rise >= AS_GOOD * rise.max(axis=1, keepdims=True)
+    at = rise.shape[1] - 1 - good[:, ::-1].argmax(axis=1)
     rows = np.arange(len(at))
     inside = (at > 0) & (at < len(search) - 1)
     audible = (10.0 * np.log10(rise[rows, at]) >= AUDIBLE_DB) & (new[rows, at] > QUIETEST**2) & inside

@@ -29,8 +29,8 @@ LEAST_TEMPO_CONFIDENCE = 0.6
 LEAST_DOWNBEAT_CONFIDENCE = 0.6
 FEWEST_ATTACKS = 8.0
 """Sharp onsets that have to agree, weak ones counting in part."""
-KNOWN_EVIDENCE = math.log(100.0)
-"""For takes whose notes are known: attacks this near to them by chance, once in a hundred times."""
+KNOWN_CHANCE = 0.01
+"""For takes whose notes are known: half of the attacks would be as near to them by chance no more often than this."""
 
 
 class Verdict(StrEnum):
@@ -160,10 +160,16 @@ def judge_known(known: KnownFit) -> tuple[Verdict, str]:
     errors = known.errors
     if errors is None:
         return Verdict.LOOSE, "no attack stands out enough to be measured"
-    chance = max(errors.p95_ms, 0.01) / (1000.0 * REACH_S)
-    if errors.p95_ms <= LOCKED_P95_MS and -errors.count * math.log(min(chance, 1.0)) >= KNOWN_EVIDENCE:
+    if errors.p95_ms <= LOCKED_P95_MS and _by_chance(errors) <= KNOWN_CHANCE:
         return Verdict.LOCKED, f"{_within(errors, 'attack')} of its notes"
     return Verdict.LOOSE, f"too few attacks can be measured to prove it ({errors.count} of {known.notes})"
+
+
+def _by_chance(errors: Errors) -> float:
+    """How likely half of as many attacks, each anywhere within REACH_S of its note, would be as near to them."""
+    near = min(1.0, errors.median_ms / (1000.0 * REACH_S))
+    half, count = (errors.count + 1) // 2, errors.count
+    return sum(math.comb(count, k) * near**k * (1.0 - near) ** (count - k) for k in range(half, count + 1))
 
 
 def _too_few(heard: Heard, after: GridFit) -> str:
