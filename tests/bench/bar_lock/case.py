@@ -90,24 +90,6 @@ class Case:
         return ", ".join(words)
 
 
-@dataclass(frozen=True)
-class Held:
-    """Audio in memory as a `Source`."""
-
-    audio: Audio
-
-    @property
-    def frames(self) -> int:
-        return self.audio.shape[1]
-
-    @property
-    def channels(self) -> int:
-        return self.audio.shape[0]
-
-    def read(self, start: int, frames: int) -> Audio:
-        return self.audio[:, start : start + frames]
-
-
 def save(case: Case, path: Path) -> None:
     """Write a case as one .npz; the sound in 16 bits, which is all it has."""
     grid = case.grid

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from studio.align.hear import hear
+from studio.mix.sources import ArraySource
 from tests.bench.bar_lock import material
-from tests.bench.bar_lock.case import Held
 from tests.bench.bar_lock.score import by_beats, mapped
 from tests.bench.bar_lock.tables import Row, columns, share, spread
 
@@ -20,7 +20,7 @@ def scored(name: str, seed: int, cache: Path | None = None, draw: Path | None = 
     """Hear one case and score it: plain values."""
     case = material.case(name, seed, cache)
     begun = time.process_time()
-    heard = hear(Held(case.audio), case.rate, case.wish)
+    heard = hear(ArraySource(case.audio), case.rate, case.wish)
     took = time.process_time() - begun
     row: Row = {
         "material": name, "seed": seed, "says": case.says, "seconds": case.seconds, "cpu": took, "done": case.done,
