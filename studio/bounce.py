@@ -20,6 +20,7 @@ from models.styles import load_style
 from studio.jobs.hands import Hands
 from studio.mix.arrays import Audio, from_db
 from studio.mix.curve import Curve, giving_way, hop_peaks, limiting_nodes
+from studio.mix.lanes import Spread, one_by_one
 from studio.mix.loudness import LoudnessMeter
 from studio.mix.master import Energies, PlacedTake, solve_master
 from studio.mix.mixer import Mixer, Placed, Track
@@ -67,15 +68,16 @@ def balance_of(song: Song) -> dict[str, float]:
 
 
 def with_levels(
-    song: Song, sounds: Sounds, energies: Mapping[tuple[str, str], Energies] = MappingProxyType({})
-) -> tuple[Song, Curve]:
+    song: Song, sounds: Sounds, energies: Mapping[tuple[str, str], Energies] = MappingProxyType({}),
+    spread: Spread = one_by_one,
+) -> tuple[Song, Curve]:  # fmt: skip
     """The song with the gain of every stem set for a finished mix, and the curve they share (see `solve_master`).
 
-    `energies` are those of the takes that have been measured already (see `take_energies`).
+    `energies` are those of the takes that have been measured already (see `take_energies`); `spread` does the work.
     """
     timeline = Timeline(song)
     takes = {stem.id: _placed(song, timeline, stem, sounds, energies) for stem in song.stems}
-    master = solve_master(takes, timeline.total_frames(song.rate), song.rate, balance_of(song))
+    master = solve_master(takes, timeline.total_frames(song.rate), song.rate, balance_of(song), spread=spread)
     stems = tuple(replace(s, mix=replace(s.mix, gain_db=round(master.gains_db[s.id], 4))) for s in song.stems)
     return replace(song, stems=stems), master.curve
 

@@ -58,7 +58,7 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
         say(0.62, "setting levels")
         # Takes are read back where they are needed: all of a song's together would be its largest piece of memory.
         with closing(StoredSounds(song, folder)) as sounds:
-            song, curve = with_levels(song, sounds, energies)
+            song, curve = with_levels(song, sounds, energies, hands.spread)
             song = replace(song, master=_store_curve(curve, song.rate, folder))
             _stop_if(cancel)
             mixdown = Bounce(folder, song, sounds, curve, _stopping(_part(say, 0.72, 1.0), cancel)).everything(hands)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,6 +86,12 @@ class Hands:
             self._orders.append(_Order(future, work, args, cancel, here, kind))
             self._change.notify()
         return future
+
+    def spread(self, works: Sequence[Callable[[], T]]) -> Iterator[T]:
+        """Have all of `works` done; what they return, in their order."""
+        futures = deque([self.submit(_called, work) for work in works])
+        while futures:
+            yield futures.popleft().result()  # and forget it: a result may be large
 
     def each(self, work: Callable[..., object], *args: Any) -> None:
         """Do `work(*args)` once in this process and in every other. Only while nothing else is under way."""
@@ -184,6 +190,12 @@ class Hands:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _called(work: Callable[[], T], cancel: Cancel) -> T:
+    if cancel():
+        raise Cancelled("cancelled")
+    return work()
 
 
 def result_of(future: Future[T], cancel: Cancel) -> T:

@@ -12,17 +12,16 @@ between the samples are then looked up only where the curve may have to act.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.mix.arrays import BLOCK, Audio, check_audio, check_rate, from_db, to_db
-from studio.mix.curve import Curve, curve_hop, highest_in_hops, hop_peaks, limiting_nodes
+from studio.mix.curve import Curve, curve_hop, highest_in_hops, limiting_nodes
 from studio.mix.errors import MixError
+from studio.mix.lanes import Lanes, Part, Peaks, Spread, one_by_one
 from studio.mix.loudness import (
     ABSOLUTE_GATE_LUFS,
     HOPS_PER_BLOCK,
@@ -34,7 +33,6 @@ from studio.mix.loudness import (
 )
 from studio.mix.mixer import MAX_GAIN_DB, MIN_GAIN_DB
 from studio.mix.sources import Source, as_source
-from studio.mix.truepeak import OVERSHOOT, REACH, gap_peaks
 
 TARGET_LUFS = -14.0
 CEILING_DBTP = -1.2
@@ -50,13 +48,10 @@ TRUE_PEAK_MARGIN_DB = 4.4
 rise by that much there."""
 LOOKED_AHEAD_DB = 0.5
 """Peaks between the samples are looked up for a gain this much higher than the one they are needed for."""
-BRIDGED_HOPS = 100
-"""Stretches of loud hops no farther apart than this are looked up together: that is cheaper than apart."""
 TOLERANCE_LU = 0.01
 GATING_HOPS_PER_S = 10
 """BS.1770-4: 100 ms."""
 
-Peaks = NDArray[np.float32]
 Energies = NDArray[np.float64]
 
 
@@ -64,7 +59,7 @@ Energies = NDArray[np.float64]
 class PlacedTake:
     """A take whose first frame sounds at frame `start` of the song: float32 (1 or 2 channels, n), or a source of it.
 
-    Sources are read in blocks, several times over and by several threads at once.
+    Sources are read in blocks, several times over.
     """
 
     audio: Source | Audio
@@ -93,33 +88,33 @@ def solve_master(
     rate: int,
     balance: Mapping[str, float],
     target_lufs: float = TARGET_LUFS,
+    spread: Spread = one_by_one,
 ) -> Master:
     """Find gains and curve for stems given as raw takes.
 
     `frames` is the song's length (what rings past it does not count); `balance` is each stem's wanted loudness in LU
     relative to the others. The sum then lies at `target_lufs`, and no stem, no sum and no sum without one of the
     stems above CEILING_DBTP; where that would need more than MOST_REDUCTION_DB of limiting, peaks come before
-    loudness. Silent stems get 0 dB. The result does not depend on the number of processors.
+    loudness. Silent stems get 0 dB. The result does not depend on how the work is `spread`.
     Raises MixError for no frames, a missing or infinite balance, or bad audio.
     """
     placed = _checked(stems, frames, rate, balance, target_lufs)
     hop = curve_hop(rate)
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="master") as pool:
-        loudness = pool.map(lambda takes: _rough_loudness(takes, frames, rate), stems.values())
-        heard = {name: lufs for name, lufs in zip(placed, loudness, strict=True) if lufs is not None}
-        if not heard:
-            return Master(dict.fromkeys(stems, 0.0), Curve(np.ones(1, np.float32), hop), SILENCE, SILENCE)
-        top = max(balance[name] for name in heard)
-        static = {
-            name: max(balance[name] - top, -WIDEST_BALANCE_LU) - max(lufs, QUIETEST_STEM_LUFS)
-            for name, lufs in heard.items()
-        }
-        lanes = _Lanes([(placed[name], np.float32(from_db(static[name]))) for name in heard], frames)
-        total, peaks = _summed(lanes, hop, pool)
-        if not np.isfinite(peaks).all():
-            raise MixError("a take holds values that are not finite (NaN or infinity); make it again")
-        energies = _hop_energies(total, rate, hop, pool)
-    search = _Search(lanes, peaks, energies, rate, hop, target_lufs, MAX_GAIN_DB - max(static.values()))
+    loudness = {name: _rough_loudness(takes, frames, rate) for name, takes in stems.items()}
+    heard = {name: lufs for name, lufs in loudness.items() if lufs is not None}
+    if not heard:
+        return Master(dict.fromkeys(stems, 0.0), Curve(np.ones(1, np.float32), hop), SILENCE, SILENCE)
+    top = max(balance[name] for name in heard)
+    static = {
+        name: max(balance[name] - top, -WIDEST_BALANCE_LU) - max(lufs, QUIETEST_STEM_LUFS)
+        for name, lufs in heard.items()
+    }
+    lanes = Lanes([(placed[name], np.float32(from_db(static[name]))) for name in heard], frames, hop)
+    total, peaks = lanes.summed(spread)
+    if not np.isfinite(peaks).all():
+        raise MixError("a take holds values that are not finite (NaN or infinity); make it again")
+    energies = _hop_energies(total, rate, hop)
+    search = _Search(lanes, peaks, energies, rate, target_lufs, MAX_GAIN_DB - max(static.values()), spread)
     gain_db = search.gain_db()
     nodes = search.nodes(gain_db)
     highest = float((highest_in_hops(nodes) * search.peaks).max())
@@ -127,13 +122,9 @@ def solve_master(
     return Master(gains, Curve(nodes, hop), search.loudness(gain_db), to_db(highest) + gain_db)
 
 
-_Part = tuple[Source, int]
-"""A take as a source, and its first frame in the song."""
-
-
 def _checked(
     stems: Mapping[str, Sequence[PlacedTake]], frames: int, rate: int, balance: Mapping[str, float], target: float
-) -> dict[str, list[_Part]]:
+) -> dict[str, list[Part]]:
     check_rate(rate)
     if frames < 1:
         raise MixError(f"a song lasts at least 1 frame, not {frames}")
@@ -143,18 +134,6 @@ def _checked(
         if not math.isfinite(balance.get(name, math.nan)):
             raise MixError(f"the balance names no finite loudness for {name!r}; give one in LU")
     return {name: [(as_source(take.audio), take.start) for take in takes] for name, takes in stems.items()}
-
-
-def _added(takes: Sequence[_Part], start: int, stop: int) -> Audio | None:
-    """Frames `start` to `stop` of a stem at unity, (2, n); None where none of its takes sounds."""
-    out: Audio | None = None
-    for source, at in takes:
-        first, last = max(start, at), min(stop, at + source.frames)
-        if first < last:
-            if out is None:
-                out = np.zeros((2, stop - start), np.float32)
-            out[:, first - start : last - start] += source.read(first - at, last - first)
-    return out
 
 
 def take_energies(audio: Audio, rate: int) -> Energies:
@@ -231,57 +210,7 @@ def _gated(powers: Energies) -> float:
     return lufs if lufs >= ABSOLUTE_GATE_LUFS else SILENCE
 
 
-@dataclass(frozen=True)
-class _Lanes:
-    """The stems at their places in the balance, each with its gain (a ratio)."""
-
-    stems: Sequence[tuple[Sequence[_Part], np.float32]]
-    frames: int
-
-    def sounds(self, start: int, stop: int) -> tuple[Audio, list[Audio]]:
-        """The sum of all stems over some frames, and with it everything else whose peaks count: each stem, and the
-        sum without it. Whoever mutes a stem, or makes one of its takes again, must not find the rest too loud.
-
-        Beyond the song all is silent.
-        """
-        first, last = max(0, start), min(stop, self.frames)
-        pieces = []
-        for takes, gain in self.stems:
-            piece = _added(takes, first, last)
-            if piece is not None:
-                piece *= gain
-                pieces.append(piece)
-        whole = np.zeros((2, last - first), np.float32)
-        for piece in pieces:
-            whole += piece
-        others = [whole - piece for piece in pieces] if len(pieces) > 2 else []
-        sounds = [whole, *pieces, *others] if len(pieces) > 1 else [whole]
-        if (first, last) != (start, stop):
-            sounds = [np.pad(sound, ((0, 0), (first - start, stop - last))) for sound in sounds]
-        return sounds[0], sounds
-
-
-def _summed(lanes: _Lanes, hop: int, pool: ThreadPoolExecutor) -> tuple[Audio, Peaks]:
-    """The sum, and for each hop the highest sample of all sounds that count."""
-    frames = lanes.frames
-    total = np.zeros((2, frames), np.float32)
-    peaks = np.zeros(-(-frames // hop), np.float32)
-    size = BLOCK // hop * hop
-
-    def block(start: int) -> None:
-        stop = min(start + size, frames)
-        where = slice(start // hop, -(-stop // hop))
-        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found in the peaks
-            whole, sounds = lanes.sounds(start, stop)
-            for sound in sounds:
-                np.maximum(peaks[where], hop_peaks(sound, hop), out=peaks[where])
-        total[:, start:stop] = whole
-
-    list(pool.map(block, range(0, frames, size)))
-    return total, peaks
-
-
-def _hop_energies(total: Audio, rate: int, hop: int, pool: ThreadPoolExecutor) -> Energies:
+def _hop_energies(total: Audio, rate: int, hop: int) -> Energies:
     """The K-weighted energy of each hop of the sum, over both channels."""
     from scipy.signal import sosfilt
 
@@ -297,7 +226,7 @@ def _hop_energies(total: Audio, rate: int, hop: int, pool: ThreadPoolExecutor) -
             parts.append(_energies(weighted[None], hop))
         return np.concatenate(parts)
 
-    left, right = pool.map(channel, total)
+    left, right = map(channel, total)
     return np.asarray(left + right)
 
 
@@ -308,11 +237,11 @@ class _Search:
     """
 
     def __init__(
-        self, lanes: _Lanes, peaks: Peaks, energies: Energies, rate: int, hop: int, target: float, most_db: float
+        self, lanes: Lanes, peaks: Peaks, energies: Energies, rate: int, target: float, most_db: float, spread: Spread
     ) -> None:
         self.peaks = peaks
-        self._lanes, self._energies = lanes, energies
-        self._rate, self._hop, self._target, self._most_db = rate, hop, target, most_db
+        self._lanes, self._energies, self._spread = lanes, energies, spread
+        self._rate, self._hop, self._target, self._most_db = rate, lanes.hop, target, most_db
 
     def nodes(self, gain_db: float) -> NDArray[np.float32]:
         """The curve that this gain needs."""
@@ -345,18 +274,9 @@ class _Search:
 
     def _look_between(self, level: float) -> None:
         """Raise the peaks by what lies between the samples, in all hops and sounds that come above `level`."""
-
-        def look(run: tuple[int, int]) -> None:
-            first, last = run
-            start, stop = first * self._hop, min((last + 1) * self._hop, self._lanes.frames)
-            _, sounds = self._lanes.sounds(start - REACH, stop + REACH)
-            near = [sound for sound in sounds if max(float(sound.max()), -float(sound.min())) > level]
-            gaps = gap_peaks(np.concatenate(near), level * OVERSHOOT)
-            found = np.maximum.reduceat(np.maximum(gaps[:-1], gaps[1:]), np.arange(0, stop - start, self._hop))
-            np.maximum(self.peaks[first : last + 1], found, out=self.peaks[first : last + 1])
-
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="master") as pool:
-            list(pool.map(look, _runs(np.flatnonzero(self.peaks > level))))  # no two runs share a hop
+        for first, found in self._lanes.between_samples(np.flatnonzero(self.peaks > level), level, self._spread):
+            there = self.peaks[first : first + len(found)]
+            np.maximum(there, found, out=there)
 
 
 def _hops_loudness(energies: Energies, frames: int, rate: int, hop: int) -> float:
@@ -377,17 +297,3 @@ def _root(missing: Callable[[float], float], low: float, high: float) -> float:
         else:
             high = middle
     return low
-
-
-def _runs(places: NDArray[np.intp], most: int = 512) -> list[tuple[int, int]]:
-    """Consecutive numbers as (first, last) pairs; small gaps are bridged, long runs are cut."""
-    if not len(places):
-        return []
-    cuts = np.flatnonzero(np.diff(places) > BRIDGED_HOPS)
-    firsts = [int(places[0]), *places[cuts + 1].tolist()]
-    lasts = [*places[cuts].tolist(), int(places[-1])]
-    return [
-        (start, min(start + most - 1, last))
-        for first, last in zip(firsts, lasts, strict=True)
-        for start in range(first, last + 1, most)
-    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 import numpy as np
 import pyloudnorm
 import pytest
 
+from studio.jobs import Hands
+from studio.mix import lanes
 from studio.mix.arrays import Audio, from_db, to_db
 from studio.mix.curve import Curve, attack_nodes
 from studio.mix.errors import MixError
@@ -16,6 +17,7 @@ from studio.mix.loudness import integrated_loudness
 from studio.mix.master import CEILING_DBTP, MOST_REDUCTION_DB, Master, PlacedTake, solve_master
 from studio.mix.mixer import MAX_GAIN_DB, MIN_GAIN_DB
 from studio.mix.truepeak import true_peak_dbtp
+from tests.support import works
 from tests.unit.mix.sounds import BALANCE, RATE, finished, heard_alike, hits, noise, pink, sine, song
 
 Stems = dict[str, list[PlacedTake]]
@@ -209,12 +211,16 @@ def test_only_the_songs_frames_count() -> None:
     np.testing.assert_array_equal(longer.curve.nodes, exact.curve.nodes)
 
 
-@pytest.mark.parametrize("processors", [1, 2, 7])
-def test_the_same_song_gives_the_same_master_on_any_machine(processors: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", ["threads", "processes"])
+def test_the_same_song_gives_the_same_master_however_the_work_is_spread(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frames = 3 * RATE
     expected = solve_master(song(frames), frames, RATE, BALANCE)
-    monkeypatch.setattr(os, "cpu_count", lambda: processors)
-    again = solve_master(song(frames), frames, RATE, BALANCE)
+    monkeypatch.setattr(lanes, "STRETCH", RATE // 2)
+    monkeypatch.setattr(lanes, "RUNS_TOGETHER", 1)
+    with Hands(3, prepare=works.nothing if how == "processes" else None) as hands:
+        again = solve_master(song(frames), frames, RATE, BALANCE, spread=hands.spread)
     assert again.gains_db == expected.gains_db
     assert again.curve.nodes.tobytes() == expected.curve.nodes.tobytes()
     assert (again.lufs, again.peak_dbtp) == (expected.lufs, expected.peak_dbtp)

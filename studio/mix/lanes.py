@@ -1,0 +1,166 @@
+"""The stems of a song at their places in the balance: their sum, and the peaks of all that may be heard of them.
+
+The work is cut into pieces, each of which says by itself what it is to read, so that they can be spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.mix.arrays import BLOCK, Audio
+from studio.mix.curve import hop_peaks
+from studio.mix.sources import Source
+from studio.mix.truepeak import OVERSHOOT, REACH, gap_peaks
+
+STRETCH = 16 * BLOCK
+"""Frames that are summed in one piece of work."""
+RUNS_TOGETHER = 16
+"""Runs of hops that are looked through in one piece of work."""
+BRIDGED_HOPS = 100
+"""Stretches of loud hops no farther apart than this are looked up together: that is cheaper than apart."""
+
+Peaks = NDArray[np.float32]
+Part = tuple[Source, int]
+"""A take as a source, and its first frame in the song."""
+T = TypeVar("T")
+
+
+class Spread(Protocol):
+    """Does pieces of work, perhaps several at a time, and gives what they return in their order.
+
+    They may be done in other processes: they can be pickled where the sources can.
+    """
+
+    def __call__(self, works: Sequence[Callable[[], T]]) -> Iterable[T]: ...
+
+
+def one_by_one(works: Sequence[Callable[[], T]]) -> Iterable[T]:
+    """The `Spread` of who is alone."""
+    return (work() for work in works)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """The stems' takes, each stem with its gain (a ratio), over the song's `frames`; `hop` is how finely peaks are
+    told."""
+
+    stems: Sequence[tuple[Sequence[Part], np.float32]]
+    frames: int
+    hop: int
+
+    def sounds(self, start: int, stop: int) -> tuple[Audio, list[Audio]]:
+        """The sum of all stems over some frames, and with it everything else whose peaks count: each stem, and the
+        sum without it. Whoever mutes a stem, or makes one of its takes again, must not find the rest too loud.
+
+        Beyond the song all is silent.
+        """
+        first, last = max(0, start), min(stop, self.frames)
+        pieces = []
+        for takes, gain in self.stems:
+            piece = _added(takes, first, last)
+            if piece is not None:
+                piece *= gain
+                pieces.append(piece)
+        whole = np.zeros((2, last - first), np.float32)
+        for piece in pieces:
+            whole += piece
+        others = [whole - piece for piece in pieces] if len(pieces) > 2 else []
+        sounds = [whole, *pieces, *others] if len(pieces) > 1 else [whole]
+        if (first, last) != (start, stop):
+            sounds = [np.pad(sound, ((0, 0), (first - start, stop - last))) for sound in sounds]
+        return sounds[0], sounds
+
+    def summed(self, spread: Spread) -> tuple[Audio, Peaks]:
+        """The sum over the whole song, and for each hop the highest sample of all sounds that count."""
+        total = np.zeros((2, self.frames), np.float32)
+        peaks = np.zeros(-(-self.frames // self.hop), np.float32)
+        size = STRETCH // self.hop * self.hop
+        works = [_Sum(self, start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
+        for work, (sound, highest) in zip(works, spread(works), strict=True):
+            total[:, work.start : work.stop] = sound
+            peaks[work.start // self.hop :][: len(highest)] = highest
+        return total, peaks
+
+    def between_samples(self, hops: NDArray[np.intp], level: float, spread: Spread) -> Iterator[tuple[int, Peaks]]:
+        """The peaks between the samples of these hops, of the sounds that come above `level` there: runs of them, as
+        the first hop of each and the peaks from there on. No two runs share a hop."""
+        runs = _runs(hops)
+        works = [_Look(self, level, runs[at : at + RUNS_TOGETHER]) for at in range(0, len(runs), RUNS_TOGETHER)]
+        for work, found in zip(works, spread(works), strict=True):
+            yield from ((first, peaks) for (first, _), peaks in zip(work.runs, found, strict=True))
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """The work of summing frames `start`, the first of a hop, to `stop`."""
+
+    lanes: Lanes
+    start: int
+    stop: int
+
+    def __call__(self) -> tuple[Audio, Peaks]:
+        hop, frames = self.lanes.hop, self.stop - self.start
+        total = np.zeros((2, frames), np.float32)
+        peaks = np.zeros(-(-frames // hop), np.float32)
+        size = BLOCK // hop * hop
+        for first in range(0, frames, size):
+            last = min(first + size, frames)
+            where = slice(first // hop, -(-last // hop))
+            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found in the peaks
+                whole, sounds = self.lanes.sounds(self.start + first, self.start + last)
+                for sound in sounds:
+                    np.maximum(peaks[where], hop_peaks(sound, hop), out=peaks[where])
+            total[:, first:last] = whole
+        return total, peaks
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The work of looking between the samples of runs of hops, (first, last) each, in all that comes above `level`."""
+
+    lanes: Lanes
+    level: float
+    runs: Sequence[tuple[int, int]]
+
+    def __call__(self) -> list[Peaks]:
+        return [self._found(first, last) for first, last in self.runs]
+
+    def _found(self, first: int, last: int) -> Peaks:
+        hop = self.lanes.hop
+        start, stop = first * hop, min((last + 1) * hop, self.lanes.frames)
+        _, sounds = self.lanes.sounds(start - REACH, stop + REACH)
+        near = [sound for sound in sounds if max(float(sound.max()), -float(sound.min())) > self.level]
+        gaps = gap_peaks(np.concatenate(near), self.level * OVERSHOOT)
+        found: Peaks = np.maximum.reduceat(np.maximum(gaps[:-1], gaps[1:]), np.arange(0, stop - start, hop))
+        return found
+
+
+def _added(takes: Sequence[Part], start: int, stop: int) -> Audio | None:
+    """Frames `start` to `stop` of a stem at unity, (2, n); None where none of its takes sounds."""
+    out: Audio | None = None
+    for source, at in takes:
+        first, last = max(start, at), min(stop, at + source.frames)
+        if first < last:
+            if out is None:
+                out = np.zeros((2, stop - start), np.float32)
+            out[:, first - start : last - start] += source.read(first - at, last - first)
+    return out
+
+
+def _runs(places: NDArray[np.intp], most: int = 512) -> list[tuple[int, int]]:
+    """Consecutive numbers as (first, last) pairs; small gaps are bridged, long runs are cut."""
+    if not len(places):
+        return []
+    cuts = np.flatnonzero(np.diff(places) > BRIDGED_HOPS)
+    firsts = [int(places[0]), *places[cuts + 1].tolist()]
+    lasts = [*places[cuts].tolist(), int(places[-1])]
+    return [
+        (start, min(start + most - 1, last))
+        for first, last in zip(firsts, lasts, strict=True)
+        for start in range(first, last + 1, most)
+    ]
