@@ -20,8 +20,8 @@ from studio.align.values import Floats, Onsets
 STRONG = 0.25
 """From this strength on an onset counts fully; ghosts count in proportion."""
 SHARP = 0.4
-"""From this sharpness on an onset's place is a fact and not an opinion."""
-UNSHARP_WEIGHT = 0.15
+"""From this sharpness on an onset's place is a fact and not an opinion; swells below it count little, for many of them
+are no onsets at all."""
 CLEAR = 8.0
 """Evidence from which a grid is beyond doubt: chance would have to be lucky once in some 3000 times."""
 CLOSE = 3.0
@@ -146,7 +146,7 @@ def measure_on(step: Step | None, onsets: Onsets, frames: Floats, grid: Grid) ->
 
 def weights(onsets: Onsets) -> Floats:
     """How much each onset counts, 0..1."""
-    sharp = UNSHARP_WEIGHT + (1.0 - UNSHARP_WEIGHT) * np.minimum(1.0, onsets.sharpness / SHARP)
+    sharp = np.minimum(1.0, onsets.sharpness / SHARP) ** 2
     return np.maximum(np.minimum(1.0, onsets.strength / STRONG) * sharp, 1e-6)
 
 
