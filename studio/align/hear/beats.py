@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.align.grid import Grid
-from studio.align.hear.bars import BarShape
 from studio.align.values import BeatMap, Floats, Onsets
 
 _DIVISIONS = (0.0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 _CLASS_WEIGHTS = (1.0, 0.3, 0.25, 0.6, 0.25, 0.3)
 _TOLERANCE = 0.075
 """Of a unit: an attack further from every division tells nothing about the beat."""
-_STIFFNESS = (1e7, 1e5, 1e4, 1e3, 1e2, 10.0)
+_STIFFNESS = (1e5, 1e4, 1e3, 1e2, 10.0)
 """Penalties on squared changes of a unit's length, against squared distances of attacks."""
 _ROUNDS = 6
 _FOLDS = 4
+_FEWEST = 3
 _SIMPLER = 1.06
 _AS_GOOD_S = 0.0004
 """A simpler course is taken when it predicts attacks this much worse at most (factor, and seconds added)."""
@@ -56,19 +56,25 @@ class _Points:
         return _Points(self.seconds[chosen], self.beats[chosen], self.weights[chosen], self.classes[chosen])
 
 
-def refine(rough: BeatMap, onsets: Onsets, shape: BarShape, grid: Grid) -> Course:
-    """The course through the onsets near `rough`, whose beat 0 is the downbeat of bar 1."""
-    unit = float(shape.unit)
+def settle(rough: BeatMap, onsets: Onsets, unit: float) -> BeatMap:
+    """`rough` moved onto the onsets near it, smoothly; `unit` in beats."""
     knots = _knots(rough, unit)
     current = rough
     points = _assign(current, onsets, unit, coarse=True)
-    for number in range(3):
-        if len(points.seconds) < 3:
-            return Course("drift", rough, float("inf"))
-        times = _smooth(points, knots, unit, 1e4 if number == 0 else 1e3)
-        current = _safe(knots, times, rough)
+    for stiffness in (1e4, 1e3, 1e3):
+        if len(points.seconds) < _FEWEST:
+            return rough
+        current = _safe(knots, _smooth(points, knots, unit, stiffness), rough)
         points = _without_offsets(current, _assign(current, onsets, unit, coarse=False))
-    return _chosen(points, knots, unit, grid, onsets, rough)
+    return current
+
+
+def choose(settled: BeatMap, onsets: Onsets, unit: float, grid: Grid) -> Course:
+    """The simplest course near `settled`, whose beat 0 is the downbeat of bar 1, that explains the onsets."""
+    points = _without_offsets(settled, _assign(settled, onsets, unit, coarse=False))
+    if len(points.seconds) < _FEWEST:
+        return Course("drift", settled, float("inf"))
+    return _chosen(points, _knots(settled, unit), unit, grid, onsets, settled)
 
 
 def _knots(rough: BeatMap, unit: float) -> Floats:
@@ -112,6 +118,9 @@ def _smooth(points: _Points, knots: Floats, unit: float, stiffness: float) -> Fl
     right_share = place - left
     left_share = 1.0 - right_share
     weights = points.weights / points.weights.mean()
+    # Solved for what is left of one steady tempo: where no attack tells anything, that tempo goes on.
+    line = _polynomial(points.beats, points.seconds, points.weights, 1)
+    seconds = points.seconds - np.polynomial.polynomial.polyval(points.beats, line)
     times = np.zeros(len(knots))
     for number in range(_ROUNDS):
         # Lower bands of the normal equations: w (x_left, x_right) squared, and second differences squared.
@@ -120,16 +129,16 @@ def _smooth(points: _Points, knots: Floats, unit: float, stiffness: float) -> Fl
         np.add.at(bands[0], left, weights * left_share**2)
         np.add.at(bands[0], left + 1, weights * right_share**2)
         np.add.at(bands[1], left, weights * left_share * right_share)
-        np.add.at(target, left, weights * left_share * points.seconds)
-        np.add.at(target, left + 1, weights * right_share * points.seconds)
+        np.add.at(target, left, weights * left_share * seconds)
+        np.add.at(target, left + 1, weights * right_share * seconds)
         inner = max(len(knots) - 2, 0)
         for band, place, product in ((0, 0, 1), (0, 1, 4), (0, 2, 1), (1, 0, -2), (1, 1, -2), (2, 0, 1)):
             bands[band, place : place + inner] += stiffness * product  # of the row 1, -2, 1
-        bands[0] += 1e-9
+        bands[0] += 1e-6 * (1.0 + 1e-3 * stiffness)
         times = np.asarray(solveh_banded(bands, target, lower=True))
-        late = points.seconds - (times[left] * left_share + times[left + 1] * right_share)
+        late = seconds - (times[left] * left_share + times[left + 1] * right_share)
         weights = points.weights / points.weights.mean() * _trust(late, points.weights, number)
-    return times
+    return np.asarray(times + np.polynomial.polynomial.polyval(knots, line))
 
 
 def _trust(late: Floats, weights: Floats, number: int) -> Floats:

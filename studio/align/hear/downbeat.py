@@ -11,18 +11,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.align.hear.bars import BarShape
-from studio.align.hear.features import CHROMA_PER_SECOND, PER_SECOND, Features
+from studio.align.hear.bars import BINS, BarShape
+from studio.align.hear.features import PER_SECOND, PITCHES_PER_SECOND, Features
 from studio.align.hear.onsets import sound_span
-from studio.align.hear.track import Path, normalised
+from studio.align.hear.templates import CHANNELS, template
+from studio.align.hear.track import Path, channel, normalised
 from studio.align.values import BeatMap, Floats, Onsets
 
 EVIDENCE = (
-    "low", "rise", "harmony", "back", "strong_low", "strong_harmony", "on_beat", "begins", "pickup", "ends", "pointer",
+    "fits", "low", "rise", "harmony", "back", "strong_low", "strong_harmony", "on_beat", "begins", "at_once", "pickup",
+    "rest", "ends", "pointer", "count", "full",
 )  # fmt: skip
-WEIGHTS = (1.2, 0.5, 1.5, 0.6, 0.3, 0.3, 1.5, 2.5, -0.5, 0.5, 1.0)
-"""Learned from the benchmark's tuning set; see `EVIDENCE` for their order."""
+WEIGHTS = (0.6, 1.4, 1.0, 5.3, 0.4, 0.65, -0.25, 0.85, 4.1, 0.7, 0.0, 0.5, 2.4, 0.4, 1.95, 2.3)
+"""Learned from the benchmark's tuning set, in the order of `EVIDENCE`."""
 _NEAR_S = 0.03
+_FAINT_DB, _SURELY_DB, _ABOVE_NOISE_DB = -45.0, -25.0, 10.0
+"""Levels against the loudest moment at which music can and must have begun, and how far above the noise."""
+_AT_ONCE_S = 0.05
+_CLEAR = 0.4
 
 
 @dataclass(frozen=True)
@@ -30,24 +36,59 @@ class Downbeat:
     """The bar line chosen."""
 
     offset: float
-    """Units from the first unit of the path to a bar line."""
+    """Units from the beginning of the course's count to a bar line."""
     probability: float
     offsets: Floats
     evidence: Floats
     """(candidates, len(EVIDENCE)): for learning the weights."""
 
 
-def find_downbeat(path: Path, heard: Features, onsets: Onsets, shape: BarShape) -> Downbeat:
-    """The most likely bar line, in units from `path.seconds[0]`."""
-    numbers = np.arange(len(path.seconds), dtype=np.float64)
-    course = BeatMap(path.seconds, numbers)
-    halves = np.arange(0, shape.units, 0.5)
-    evidence = np.array([_evidence(offset, course, path, heard, onsets, shape) for offset in halves])
+def find_downbeat(course: BeatMap, path: Path, heard: Features, onsets: Onsets, shape: BarShape, bars: int) -> Downbeat:
+    """The most likely bar line. `course` counts units from the first of `path` on; `bars` were asked for."""
+    divisions = shape.divisions if has_attacks(onsets) else min(2, shape.divisions)
+    offsets = np.arange(shape.units * divisions) / divisions
+    fits = _fits(course, heard, shape, path.swing, divisions)
+    rows = [
+        [fit, *_evidence(at, course, path, heard, onsets, shape), *_length(at, course, onsets, shape, bars)]
+        for at, fit in zip(offsets, fits, strict=True)
+    ]
+    evidence = np.array(rows)
     votes = evidence @ np.array(WEIGHTS)
     likely = np.exp(votes - votes.max())
     likely /= likely.sum()
     best = int(likely.argmax())
-    return Downbeat(float(halves[best]), float(likely[best]), halves, evidence)
+    return Downbeat(float(offsets[best]), float(likely[best]), offsets, evidence)
+
+
+def has_attacks(onsets: Onsets) -> bool:
+    """Whether sounds begin clearly enough to tell one sixteenth from the next."""
+    return bool(len(onsets)) and float(onsets.sharpness @ onsets.strength) > _CLEAR * float(onsets.strength.sum())
+
+
+def _length(offset: float, course: BeatMap, onsets: Onsets, shape: BarShape, bars: int) -> list[float]:
+    """Whether the sound then has as many bars as were asked for (or half, or twice as many), and how full its last
+    bar is."""
+    late = onsets.seconds[onsets.strength > 0.15]
+    length = (float(course.beats_at(late[-1] if len(late) else onsets.seconds[-1])) - offset) / shape.units + 0.02
+    lines = np.floor((float(course.beats_at(onsets.seconds[0])) - offset) / shape.units + 0.5)
+    count = int(np.ceil(length - lines))
+    return [float(count in (bars, 2 * bars, bars / 2)), float(length - np.floor(length))]
+
+
+def _fits(course: BeatMap, heard: Features, shape: BarShape, swing: float, divisions: int) -> Floats:
+    """How well the whole sound, laid over one bar, fits the bar's template from each place on: nats in 0.1 s."""
+    places = shape.units * BINS
+    seconds = np.arange(len(heard.rise)) / PER_SECOND
+    inside = (seconds >= course.seconds[0]) & (seconds <= course.seconds[-1])
+    bins = np.rint(course.beats_at(seconds[inside]) * BINS).astype(np.intp) % places
+    nats = template(shape, swing)
+    result = np.zeros(shape.units * divisions)
+    for number, name in enumerate(CHANNELS):
+        values = channel(heard, name)[inside]
+        folded = np.bincount(bins, weights=values, minlength=places)
+        for place in range(len(result)):
+            result[place] += folded @ np.roll(nats[:, number], place * BINS // divisions)
+    return result / max(int(inside.sum()), 1) * PER_SECOND / 10
 
 
 def _evidence(
@@ -64,11 +105,13 @@ def _evidence(
     middle = _folded(offset, np.array([shape.units / 2]), shape.units, last) if shape.units % 2 == 0 else lines
     low, rise = normalised(heard.low), normalised(heard.rise)
     bright = normalised(heard.mid) + normalised(heard.high)
-    first = _first_attack(onsets)
+    first = beginning(heard, onsets)
     at = float(course.beats_at(first)) - offset
     into = at - np.rint(at / shape.units) * shape.units  # units after (or before) the nearest bar line
     left = (last - offset) / shape.units
     pointer = np.mean((path.units - np.rint(np.arange(len(path.units)) - offset)) % shape.units == 0)
+    begins = float(np.exp(-0.5 * (into / 0.12) ** 2))
+    beat_quarters = float(shape.unit)
     return [
         _mean(low, lines, course) - _mean(low, units, course),
         _mean(rise, lines, course) - _mean(rise, units, course),
@@ -77,16 +120,24 @@ def _evidence(
         _mean(low, middle, course) - _mean(low, units, course),
         _changes(heard, middle, course) - _changes(heard, units, course),
         _mean(rise, units, course) - _mean(rise, offbeats, course),
-        float(np.exp(-0.5 * (into / 0.12) ** 2)),
-        float(min(max(-into, 0.0), 2.0) + 2.0 * max(into - 0.12, 0.0)),
+        begins,
+        begins * (first < 0.03),
+        float(min(max(-into, 0.0), 2.0)) * beat_quarters,
+        float(min(max(into - 0.12, 0.0), 2.0)) * beat_quarters,
         float(np.exp(-0.5 * ((left - np.rint(left)) * shape.units / 0.5) ** 2)),
         float(pointer if offset % 1.0 == 0.0 else 0.0),
     ]
 
 
-def _first_attack(onsets: Onsets) -> float:
-    heard = np.flatnonzero(onsets.strength > 0.2)
-    return float(onsets.seconds[heard[0]]) if len(heard) else 0.0
+def beginning(heard: Features, onsets: Onsets) -> float:
+    """The second at which the music begins: where the level leaves that of a noise floor, and the onset there."""
+    quiet = float(np.percentile(heard.level, 1.0))
+    loud = np.flatnonzero(heard.level > max(_FAINT_DB, min(quiet + _ABOVE_NOISE_DB, _SURELY_DB)))
+    begin = float(loud[0]) / PER_SECOND if len(loud) else 0.0
+    near = np.flatnonzero(np.abs(onsets.seconds - begin) < _AT_ONCE_S)
+    if not len(near):
+        return begin
+    return float(onsets.seconds[near[np.argmax(onsets.strength[near])]])
 
 
 def _folded(offset: float, inside: Floats, units: int, last: float) -> Floats:
@@ -122,6 +173,6 @@ def _changes(heard: Features, places: Floats, course: BeatMap) -> float:
 
 
 def _chroma(heard: Features, course: BeatMap, start: float, end: float) -> NDArray[np.float32]:
-    first, last = (course.seconds_at([start, end]) * CHROMA_PER_SECOND).tolist()
+    first, last = (course.seconds_at([start, end]) * PITCHES_PER_SECOND).tolist()
     low = min(max(int(np.ceil(first)), 0), len(heard.chroma) - 1)
     return np.asarray(heard.chroma[low : max(low + 1, int(last))].sum(axis=0))

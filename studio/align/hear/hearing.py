@@ -7,17 +7,17 @@ import math
 import numpy as np
 
 from studio.align.hear.bars import BarShape
-from studio.align.hear.beats import Course, refine
-from studio.align.hear.downbeat import Downbeat, find_downbeat
+from studio.align.hear.beats import Course, choose, settle
+from studio.align.hear.downbeat import Downbeat, beginning, find_downbeat
 from studio.align.hear.features import Features, features
 from studio.align.hear.onsets import find_onsets, sound_span
-from studio.align.hear.track import Path, follow
+from studio.align.hear.track import follow
 from studio.align.values import BeatMap, Floats, Heard, Material, Onsets, Pulse, Source, Wish
 
 _ANY_TEMPO, _NEAR_TEMPO = 2**0.5, 1.12
 _SPREAD, _NEAR_SPREAD = 0.12, 0.05
 _FEWEST_ONSETS = 3
-_NO_PULSE = 0.25
+_NO_PULSE = 0.1
 """Confidence in the tempo below which there is no pulse to speak of."""
 _DRIFTS = 0.003
 """Of the tempo: one that changes by less is steady."""
@@ -30,15 +30,21 @@ def hear(source: Source, rate: int, wish: Wish) -> Heard:
     be counted at a tempo in that range, in half or double time. Raises AlignError for samples that are not numbers.
     """
     heard = features(source, rate)
-    onsets = find_onsets(source, rate, heard)
+    return interpret(heard, find_onsets(source, rate, heard), wish)
+
+
+def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
+    """What features and onsets mean against the grid."""
     shape = BarShape.of(wish.grid.meter)
     if len(onsets) < _FEWEST_ONSETS:
         return _without_pulse(heard, onsets)
     bpm, reach, spread = _expected(wish)
     path = follow(heard, shape, bpm, reach, spread)
-    downbeat = find_downbeat(path, heard, onsets, shape)
-    rough = _from_bar_one(path, downbeat, onsets, shape)
-    course = refine(rough, onsets, shape, wish.grid)
+    units = settle(BeatMap(path.seconds, np.arange(len(path.seconds), dtype=np.float64)), onsets, 1.0)
+    downbeat = find_downbeat(units, path, heard, onsets, shape, wish.grid.bars)
+    course = choose(
+        _from_bar_one(units, downbeat, beginning(heard, onsets), shape), onsets, float(shape.unit), wish.grid
+    )
     confidence = _confidence(course, onsets, shape)
     if confidence < _NO_PULSE:
         return _without_pulse(heard, onsets)
@@ -60,32 +66,26 @@ def _expected(wish: Wish) -> tuple[float, float, float]:
     return wish.grid.bpm, _ANY_TEMPO, _SPREAD
 
 
-def _from_bar_one(path: Path, downbeat: Downbeat, onsets: Onsets, shape: BarShape) -> BeatMap:
-    """The path as a map whose beat 0 is the downbeat of bar 1: the bar in which the sound begins, or the next one if
-    it begins in a bar's second half."""
-    numbers = np.arange(len(path.seconds), dtype=np.float64)
-    strong = np.flatnonzero(onsets.strength > 0.2)
-    first = float(BeatMap(path.seconds, numbers).beats_at(onsets.seconds[strong[0]]))
-    bars = (first - downbeat.offset) / shape.units
+def _from_bar_one(units: BeatMap, downbeat: Downbeat, begin: float, shape: BarShape) -> BeatMap:
+    """The course with the downbeat of bar 1 as beat 0: of the bar in which the sound begins, or of the next one if it
+    begins in a bar's second half."""
+    bars = (float(units.beats_at(begin)) - downbeat.offset) / shape.units
     whole = math.floor(bars + 0.12 / shape.units)
     if bars - whole >= 0.5:
         whole += 1
-    zero = downbeat.offset + whole * shape.units
-    return BeatMap(path.seconds, (numbers - zero) * float(shape.unit))
+    return BeatMap(units.seconds, (units.beats - downbeat.offset - whole * shape.units) * float(shape.unit))
 
 
 def _confidence(course: Course, onsets: Onsets, shape: BarShape) -> float:
-    """How much more of the attacks lies at divisions of the beat than chance would put there: 0..1."""
-    part = course.beat_map.beats_at(onsets.seconds) / float(shape.unit) % 1.0
-    best = 0.0
-    for divisions in (4, 3):
-        reach = 0.05
-        off = np.abs(part * divisions - np.rint(part * divisions)) / divisions
-        share = float(onsets.strength[off < reach].sum() / onsets.strength.sum())
-        chance = 2 * reach * divisions
-        best = max(best, (share - chance) / (1 - chance))
-    few = min(1.0, len(onsets) / 8)
-    return best * few
+    """How much the attacks gather at places in the beat, whichever these are, beyond what chance would give: 0..1.
+
+    The largest Fourier coefficient of their phases (Rayleigh's test), for divisions of the beat up to six.
+    """
+    phase = course.beat_map.beats_at(onsets.seconds) / float(shape.unit)
+    weights = onsets.strength / onsets.strength.sum()
+    gathered = max(abs(np.sum(weights * np.exp(2j * np.pi * k * phase))) for k in range(1, 7))
+    chance = min(0.95, 1.7 * float(np.sqrt(np.sum(weights**2))))
+    return float(np.clip((gathered - chance) / (1.0 - chance), 0.0, 1.0))
 
 
 def _pulse(course: Course) -> Pulse:

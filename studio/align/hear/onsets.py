@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.align.hear.features import PER_SECOND, Features
-from studio.align.hear.track import normalised
+from studio.align.hear.track import channel, normalised
 from studio.align.values import Floats, Onsets, Source
 
 Singles = NDArray[np.float32]
@@ -24,17 +24,42 @@ _CROSSING_DB = 14.0
 """Below the top of an attack: where it is taken to begin, or halfway up from what sounds already if that is higher."""
 _SHARP_DB = 24.0
 _BATCH = 128
+_SOFTER = 0.8
+_SOFT_APART_S = 0.08
+_UNSHARP, _SURELY_SHARP = 0.5, 0.75
+"""Sharpness below which the waveform does not tell when a soft note begins, and above which a swell has an attack."""
+_SWELLS = 0.38
+"""Mean sharpness of its strongest rises below which a sound has no attacks to speak of."""
 
 
 def find_onsets(source: Source, rate: int, heard: Features) -> Onsets:
-    """The onsets of a sound, read once more around them."""
+    """The onsets of a sound, read once more around them.
+
+    Attacks are rises over all bands. Where there is none, notes that begin softly count as well, with the time at
+    which their semitones rise; and where nothing is sharp, changes of harmony.
+    """
     rise = normalised(heard.rise)
-    frames = _peaks(rise)
+    hard = _peaks(rise)
+    seconds, sharpness = _placed(source, rate, hard / PER_SECOND)
+    loudest = np.argsort(-rise[hard], kind="stable")[: max(3, len(hard) // 4)]
+    if len(hard) and sharpness[loudest].mean() < _SWELLS:
+        sharp = (sharpness > _SURELY_SHARP) & (rise[hard] > 0.5)
+        hard, seconds, sharpness = hard[sharp], seconds[sharp], sharpness[sharp]
+        softly = np.maximum(channel(heard, "change"), _SOFTER * channel(heard, "notes"))
+    else:
+        softly = _SOFTER * channel(heard, "notes")
+    soft = _peaks(softly)
+    if len(hard):
+        soft = soft[np.abs(soft[:, None] - hard).min(axis=1, initial=1 << 30) > round(_SOFT_APART_S * PER_SECOND)]
+    softs = soft / PER_SECOND
+    placed, clear = _placed(source, rate, softs)
+    frames = np.concatenate([hard, soft])
     if not len(frames):
         nothing = np.zeros(0)
         return Onsets(nothing, nothing, nothing, nothing)
-    seconds, sharpness = _placed(source, rate, frames / PER_SECOND)
-    strength = rise[frames].astype(np.float64)
+    seconds = np.concatenate([seconds, np.where(clear < _UNSHARP, softs, placed)])
+    sharpness = np.concatenate([sharpness, np.where(clear < _UNSHARP, 0.3 * clear, clear)])
+    strength = np.concatenate([rise[hard], softly[soft]]).astype(np.float64)
     low = heard.low[frames] / np.maximum(heard.low[frames] + heard.mid[frames] + heard.high[frames], 1e-9)
     keep = _distinct(seconds, strength)
     order = keep[np.argsort(seconds[keep], kind="stable")]
@@ -70,7 +95,7 @@ def _distinct(seconds: Floats, strength: Floats) -> NDArray[np.intp]:
 
 def _placed(source: Source, rate: int, seconds: Floats) -> tuple[Floats, Floats]:
     """The moments of attack near rough times, and how sharp each is (0..1)."""
-    times, sharpness = [], []
+    times, sharpness = [np.zeros(0)], [np.zeros(0)]
     for start in range(0, len(seconds), _BATCH):
         rough = seconds[start : start + _BATCH]
         first = np.rint((rough - _BEFORE_S) * rate).astype(np.intp)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from studio.align.hear.bars import BINS, BarShape
 from studio.align.hear.features import PER_SECOND, Features
-from studio.align.hear.templates import template
+from studio.align.hear.templates import CHANNELS, template
 
 Floats = NDArray[np.float64]
 
@@ -22,8 +22,13 @@ _FRAMES_A_UNIT = 44
 """Frames of the model in one unit at the expected tempo: fine enough for steps of tempo of 2 %."""
 _STEADINESS = 110.0
 """How unlikely it is that the tempo changes at a beat: exp(-this * relative change)."""
-_CHUNK = 2048
-_CHANNELS = ("rise", "low", "mid", "high")
+_WEIGHT = 30.0
+"""Of the features of a second: less than all of them, for neighbours tell much the same."""
+_SWING_COSTS = 0.05
+"""Nats a second by which a swung bar has to fit better than a straight one."""
+_LEAST_TOP = 0.45
+"""Mean rise of all bands in nats of magnitude, some 4 dB: less is what any sustained sound does in itself."""
+LEAST = {"notes": 0.3, "change": 0.15}
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class Path:
     """Which unit of its bar each is, from 0."""
     gain: float
     """Nats a second won over knowing nothing."""
+    swing: float
+    """Where the second half of a felt beat begins, of those that were tried."""
 
 
 def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: float) -> Path:
@@ -46,23 +53,30 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     """
     unit_seconds = 60.0 / bpm * float(shape.unit)
     per_second = _FRAMES_A_UNIT / unit_seconds
-    scores = _scores(heard, shape, per_second)
+    channels = _channels(heard, per_second)
     lengths = np.arange(max(4, round(_FRAMES_A_UNIT / reach)), round(_FRAMES_A_UNIT * reach) + 1)
     prior = -0.5 * (np.log(lengths / _FRAMES_A_UNIT) / spread) ** 2
     model = _Model(shape.units, lengths, prior)
-    begins, gain = model.best(scores)
-    seconds = np.array([frame / per_second for frame, _ in begins])
-    return Path(seconds, np.array([unit for _, unit in begins], np.intp), gain / max(heard.seconds, 1.0))
+    weight = np.float32(_WEIGHT / per_second)  # the finer the frames, the less each tells
+    found: Path | None = None
+    for swing in shape.swings:
+        begins, nats = model.best(channels @ (template(shape, swing).T * weight))
+        gain = nats / max(heard.seconds, 1.0)
+        if found is None or gain > found.gain + _SWING_COSTS:
+            units = np.array([unit for _, unit in begins], np.intp)
+            found = Path(np.array([frame / per_second for frame, _ in begins]), units, gain, swing)
+    assert found is not None  # every bar can be straight
+    return found
 
 
-def _scores(heard: Features, shape: BarShape, per_second: float) -> NDArray[np.float32]:
-    """(frames, places in the bar): how well each frame of the model fits each place, in nats."""
+def _channels(heard: Features, per_second: float) -> NDArray[np.float32]:
+    """(frames of the model, channels)."""
     count = int(heard.seconds * per_second) + 1
     at = np.arange(count) / per_second * PER_SECOND
     half = PER_SECOND / per_second / 2
     channels = []
-    for name in _CHANNELS:
-        values = normalised(getattr(heard, name))
+    for name in CHANNELS:
+        values = channel(heard, name)
         # The largest value in each frame of the model, so that coarse frames lose no attack.
         low = np.clip(np.ceil(at - half).astype(np.intp), 0, len(values) - 1)
         high = np.clip(np.floor(at + half).astype(np.intp), low, len(values) - 1)
@@ -70,21 +84,30 @@ def _scores(heard: Features, shape: BarShape, per_second: float) -> NDArray[np.f
         for step in range(int(np.max(high - low)) + 1):
             frame = np.maximum(frame, values[np.minimum(low + step, high)])
         channels.append(frame)
-    nats = template(shape).T * np.float32(PER_SECOND / 2 / per_second)  # the finer the frames, the less each tells
-    return np.asarray(np.stack(channels, axis=1) @ nats, np.float32)
+    return np.stack(channels, axis=1)
 
 
-def normalised(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A rise against the strongest ones of the ten seconds around it: about 1 for an accent, whatever the level."""
+def channel(heard: Features, name: str) -> NDArray[np.float32]:
+    """One of `templates.CHANNELS`, normalised."""
+    return normalised(getattr(heard, name), LEAST.get(name, _LEAST_TOP))
+
+
+def normalised(values: NDArray[np.float32], least: float = _LEAST_TOP) -> NDArray[np.float32]:
+    """A rise above its mean of the second around it, against the strongest ones of the ten seconds around it: about 1
+    for an accent, whatever the level, and 0 between accents. `least`: accents below this are nothing but noise."""
     hop = PER_SECOND
-    pieces = max(1, -(-len(values) // hop))
-    padded = np.zeros(pieces * hop, np.float32)
-    padded[: len(values)] = values
+    half = hop // 2
+    sums = np.concatenate([[0.0], np.cumsum(np.pad(values, half), dtype=np.float64)])
+    mean = (sums[hop + 1 :] - sums[: -hop - 1])[: len(values)] / (hop + 1)
+    above = np.maximum(values[: len(mean)] - mean, 0.0)
+    pieces = max(1, -(-len(above) // hop))
+    padded = np.zeros(pieces * hop)
+    padded[: len(above)] = above
     tops = np.partition(padded.reshape(pieces, hop), hop - 4, axis=1)[:, hop - 4]
     around = np.lib.stride_tricks.sliding_window_view(np.pad(tops, 5), 11).max(axis=1)
-    floor = 0.1 * float(around.max(initial=0.0)) + 1e-9
-    local = np.interp(np.arange(len(values)), (np.arange(pieces) + 0.5) * hop, np.maximum(around, floor))
-    return np.asarray(np.minimum(values / local, 1.5), np.float32)
+    floor = max(0.25 * float(around.max(initial=0.0)), least)
+    local = np.interp(np.arange(len(above)), (np.arange(pieces) + 0.5) * hop, np.maximum(around, floor))
+    return np.asarray(np.minimum(above / local, 1.5), np.float32)
 
 
 class _Model:
@@ -101,8 +124,7 @@ class _Model:
         unit = np.repeat(np.repeat(np.arange(units), tempos), sizes)
         self._place = unit * BINS + inside * BINS // np.repeat(sizes, sizes)
         change = np.abs(lengths[None, :] / lengths[:, None] - 1.0)  # from row to column
-        cost = -_STEADINESS * change
-        self._change = (cost - np.log(np.exp(cost).sum(axis=1, keepdims=True))).astype(np.float32)
+        self._change = (-_STEADINESS * change).astype(np.float32)  # no cost for going on: slow bars are no better
 
     def best(self, scores: NDArray[np.float32]) -> tuple[list[tuple[int, int]], float]:
         """The units that begin along the best course, as (frame, unit), and its score."""
