@@ -20,6 +20,10 @@ class AlignError(Exception):
     """A sound that cannot be put on the grid as asked. One line: what, the limit, the remedy."""
 
 
+class Cancelled(AlignError):
+    """The user took the request back."""
+
+
 class Source(Protocol):
     """Sound that can be read in pieces, several times over."""
 

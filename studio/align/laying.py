@@ -1,0 +1,117 @@
+"""Moves the pieces of a plan onto the target's time, into a store where they can be read at any place."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from studio.align.fit import Plan
+from studio.align.move import choose_method, render
+from studio.align.move.render import whole_shift
+from studio.align.seam import REACH_S, Laid
+from studio.align.values import AlignError, Audio, Floats, Material, Source
+
+AROUND_S = REACH_S + 0.020
+"""How much real sound is moved on either side of a piece, for its joins."""
+MOST_IN_MEMORY = 1 << 29
+"""Bytes of moved sound that are kept in memory: 23 minutes of stereo at 48 kHz."""
+
+
+class Scratch(Protocol):
+    """Where moved sound waits until it is read: one long sound that is added to at its end."""
+
+    def append(self, audio: Audio) -> None:
+        """Add float32 (channels, frames), always of as many channels."""
+        ...
+
+    def read(self, start: int, frames: int) -> Audio:
+        """Frames `start` to `start + frames` of what was added."""
+        ...
+
+
+class InMemory:
+    """A scratch of limited size."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Audio] = []
+        self._starts: list[int] = []
+        self._frames = self._bytes = 0
+
+    def append(self, audio: Audio) -> None:
+        """As of any scratch. Raises AlignError for more than MOST_IN_MEMORY bytes."""
+        self._bytes += audio.nbytes
+        if self._bytes > MOST_IN_MEMORY:
+            most = MOST_IN_MEMORY // (8 * 48_000 * 60)
+            raise AlignError(f"too long to be moved in memory (some {most} minutes); give a scratch on disk")
+        self._pieces.append(audio.copy())
+        self._starts.append(self._frames)
+        self._frames += audio.shape[1]
+
+    def read(self, start: int, frames: int) -> Audio:
+        """As of any scratch."""
+        first = bisect_right(self._starts, start) - 1
+        found: list[Audio] = []
+        for begin, piece in zip(self._starts[first:], self._pieces[first:], strict=True):
+            if begin >= start + frames and found:
+                break
+            found.append(piece[:, max(0, start - begin) : max(0, start + frames - begin)])
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+
+
+class Kept:
+    """A run of frames of something that is read from `offset` on, as frames `first` to `last` of the target."""
+
+    def __init__(self, store: Scratch | Source, channels: int, offset: int, first: int, last: int) -> None:
+        self.channels, self.first, self.last = channels, first, max(first, last)
+        self._store, self._offset = store, offset
+
+    def read(self, start: int, stop: int) -> Audio:
+        """As of any laid sound."""
+        low, high = max(start, self.first), min(stop, self.last)
+        if low >= high:
+            return np.zeros((self.channels, stop - start), np.float32)
+        inside = self._store.read(self._offset + low - self.first, high - low)
+        if (low, high) == (start, stop):
+            return inside
+        return np.pad(inside, ((0, 0), (low - start, stop - high)))
+
+
+def lay(
+    plan: Plan,
+    source: Source,
+    rate: int,
+    attacks: Floats,
+    material: Material,
+    store: Scratch,
+    step: Callable[[float], None],
+) -> tuple[list[Laid], str]:
+    """Move every piece, with real sound around it for its joins.
+
+    A piece that is only shifted is read from the source itself. Also returned: how they were moved, "none" (not at
+    all), "shift", or the name of the method.
+    attacks: in frames of the source, rising; step: told how much is done (0..1), may raise to stop.
+    """
+    shifts = [whole_shift(piece.warp) for piece in plan.pieces]
+    method = choose_method(source, rate, attacks, material) if None in shifts else None
+    laid: list[Laid] = []
+    kept = 0
+    around = round(AROUND_S * rate)
+    for piece, by in zip(plan.pieces, shifts, strict=True):
+        if by is not None:
+            laid.append(Kept(source, source.channels, 0, by, by + source.frames))
+            continue
+        ends = piece.warp.target_at(np.array([0.0, source.frames]))
+        first = max(piece.start - piece.lead - around, math.floor(ends[0]))
+        last = max(first, min(piece.stop + max(piece.ring, around), math.ceil(ends[1])))
+        laid.append(Kept(store, source.channels, kept, first, last))
+        for audio in render(source, rate, piece.warp, first, last, attacks, material, method):
+            store.append(audio)
+            kept += audio.shape[1]
+            step((piece.start + min(kept, piece.stop - piece.start)) / plan.grid.frames)
+    if method is not None:
+        return laid, method.value
+    return laid, "shift" if any(shifts) else "none"
