@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-SAMPLED_EVERY_S = 0.05
+SAMPLED_EVERY_S = 0.1  # each look takes a millisecond or two from a process
 
 
 class Spent(NamedTuple):
@@ -27,7 +27,7 @@ class Spent(NamedTuple):
 def run(command: list[str], cwd: Path, stdout: IO[bytes] | int = subprocess.DEVNULL) -> Spent:
     """Run a command to its end; ends the benchmark where it fails.
 
-    Memory is looked at twenty times a second. On Linux pages that processes share count once (PSS); elsewhere in
+    Memory is looked at ten times a second. On Linux pages that processes share count once (PSS); elsewhere in
     each, so that the figure is rather too high.
     """
     begun = time.perf_counter()
