@@ -19,7 +19,7 @@ from models.band.sound.voice import Hit
 from models.styles import Style, StyleError, load_style, style_digest
 from models.timing import CellClock
 
-VERSION = "1"
+VERSION = "2"
 """Goes up whenever the same request would sound different."""
 LICENCE = "CC0-1.0"
 LONGEST_TAIL = 12.0

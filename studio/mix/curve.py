@@ -65,8 +65,6 @@ def limiting_nodes(peaks: NDArray[np.float32], ceiling: float, nodes_per_s: floa
     same width rounds the corners; a mean of reductions that are all deep enough is deep enough. A hop lies between
     two nodes, so both take the deeper reduction of their neighbours.
     """
-    from scipy.ndimage import maximum_filter1d, uniform_filter1d
-
     over = np.zeros(len(peaks))
     high = np.flatnonzero(peaks > ceiling)
     over[high] = 20 * np.log10(peaks[high] / ceiling)
@@ -74,10 +72,14 @@ def limiting_nodes(peaks: NDArray[np.float32], ceiling: float, nodes_per_s: floa
     line = RELEASE_DB_PER_S / nodes_per_s * np.arange(len(at_nodes))
     released = np.maximum(np.maximum.accumulate(at_nodes + line) - line, at_nodes)
     width = attack_nodes(nodes_per_s)
-    held = maximum_filter1d(released, width, mode="nearest")
-    smooth = uniform_filter1d(held, width, mode="nearest")
-    # A running sum in the filter may end a rounding error below 0.
-    return np.asarray(10 ** (-np.maximum(smooth, 0.0) / 20), dtype=np.float32)
+    held = np.max(_neighbours(released, width), axis=0)
+    smooth = np.mean(_neighbours(held, width), axis=0)
+    return np.asarray(10 ** (-smooth / 20), dtype=np.float32)
+
+
+def _neighbours(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """The `width` (odd) values around each, shape (width, n); the first and the last go on beyond the ends."""
+    return np.lib.stride_tricks.sliding_window_view(np.pad(values, width // 2, mode="edge"), width).T
 
 
 def attack_nodes(nodes_per_s: float) -> int:

@@ -136,10 +136,8 @@ def _cut(need: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32
 
 def _shape(need: NDArray[np.float32], look: int, hold: int, fall: float) -> NDArray[np.float32]:
     """Turn the needed reduction into a smooth one that is nowhere smaller (dB, both)."""
-    from scipy.ndimage import maximum_filter1d, uniform_filter1d
-
-    # The window of frame n is [n - look - hold, n + look]; scipy's origin shifts it towards the past.
-    wide = maximum_filter1d(need, 2 * look + hold + 1, origin=hold // 2, mode="constant")
+    # The window of frame n is [n - look - hold, n + look].
+    wide = _highest_in_windows(np.pad(need, (look + hold, look)), 2 * look + hold + 1)
     level = 0.0
     for start, stop in blocks(len(wide)):
         ramp = fall * np.arange(1, stop - start + 1)
@@ -149,8 +147,17 @@ def _shape(need: NDArray[np.float32], look: int, hold: int, fall: float) -> NDAr
         level = float(held[-1])
         wide[start:stop] = np.maximum(held, 0.0)
     for _ in range(2):
-        wide = uniform_filter1d(wide, look + 1, mode="constant")
+        sums = np.cumsum(np.pad(wide, (look // 2 + 1, look // 2)), dtype=np.float64)
+        wide = ((sums[look + 1 :] - sums[: -look - 1]) / (look + 1)).astype(np.float32)
     return np.maximum(wide, need)
+
+
+def _highest_in_windows(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """The highest of every `width` values in a row: of windows that double, then of two that overlap."""
+    size = 1
+    while 2 * size <= width:
+        values, size = np.maximum(values[:-size], values[size:]), 2 * size
+    return np.maximum(values[: len(values) - (width - size)], values[width - size :])
 
 
 def _float32_not_above(value: float) -> np.float32:

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.filters import CHUNK, Cascade
 from studio.mix.arrays import Audio, blocks, check_audio, check_rate
 from studio.mix.errors import MixError
 
@@ -56,10 +57,25 @@ def _low_cut(rate: int) -> list[float]:
     return [1.0, -2.0, 1.0, 1.0, 2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm]
 
 
-def settle(state: NDArray[np.floating]) -> None:
-    """Bring what a filter still rings below 1e-30 to zero, in place. In silence it would fade into the subnormal
-    numbers, on which processors are some thirty times slower."""
-    state[np.abs(state) < 1e-30] = 0.0
+def hop_energies(audio: Audio, rate: int, hop: int) -> NDArray[np.float64]:
+    """Return the K-weighted energy of each `hop` frames, summed over the channels; the last hop may be shorter.
+
+    Sound that is not finite has energies that are not.
+    """
+    weighting = Cascade(k_weighting(rate), len(audio))
+    size = max(1, CHUNK // hop) * hop
+    found = [np.zeros(0)]
+    for start in range(0, audio.shape[1], size):
+        piece = audio[:, start : start + size]
+        weighted: NDArray[np.float64] = np.empty(piece.shape)
+        with np.errstate(invalid="ignore", over="ignore"):
+            weighting.run(piece, weighted)
+        whole = weighted.shape[1] // hop * hop
+        head, rest = weighted[:, :whole].reshape(len(audio), -1, hop), weighted[:, whole:]
+        found.append(np.einsum("chn,chn->h", head, head))
+        if rest.size:
+            found.append(np.einsum("cn,cn->", rest, rest)[None])
+    return np.concatenate(found)
 
 
 class LoudnessMeter:
@@ -68,8 +84,7 @@ class LoudnessMeter:
     def __init__(self, rate: int, channels: int = 2) -> None:
         if channels not in (1, 2):
             raise MixError(f"loudness is measured on 1 or 2 channels, not {channels}")
-        self._sos = k_weighting(rate)
-        self._state = np.zeros((len(self._sos), channels, 2))
+        self._weighting = Cascade(k_weighting(rate), channels)
         self._hop = round(rate / 10)
         self._hops: list[NDArray[np.float64]] = []
         self._open_energy = 0.0
@@ -77,12 +92,9 @@ class LoudnessMeter:
 
     def push(self, audio: Audio) -> None:
         """Measure the next piece, shape (channels, frames)."""
-        from scipy.signal import sosfilt
-
         for start, stop in blocks(audio.shape[1]):
-            piece = audio[:, start:stop].astype(np.float64)
-            weighted, self._state = sosfilt(self._sos, piece, axis=-1, zi=self._state)
-            settle(self._state)
+            weighted = np.empty((len(audio), stop - start))
+            self._weighting.run(audio[:, start:stop], weighted)
             self._add(np.einsum("cn,cn->n", weighted, weighted))
 
     def _add(self, power: NDArray[np.float64]) -> None:

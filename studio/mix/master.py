@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.mix.arrays import BLOCK, Audio, check_audio, check_rate, from_db, to_db
+from studio.mix.arrays import Audio, check_audio, check_rate, from_db, to_db
 from studio.mix.curve import Curve, curve_hop, highest_in_hops, limiting_nodes
 from studio.mix.errors import MixError
 from studio.mix.lanes import Lanes, Part, Peaks, Spread, one_by_one
@@ -27,9 +27,8 @@ from studio.mix.loudness import (
     HOPS_PER_BLOCK,
     SILENCE,
     gated_loudness,
-    k_weighting,
+    hop_energies,
     power_to_lufs,
-    settle,
 )
 from studio.mix.mixer import MAX_GAIN_DB, MIN_GAIN_DB
 from studio.mix.sources import Source, as_source
@@ -113,7 +112,7 @@ def solve_master(
     total, peaks = lanes.summed(spread)
     if not np.isfinite(peaks).all():
         raise MixError("a take holds values that are not finite (NaN or infinity); make it again")
-    energies = _hop_energies(total, rate, hop)
+    energies = hop_energies(total, rate, hop)
     search = _Search(lanes, peaks, energies, rate, target_lufs, MAX_GAIN_DB - max(static.values()), spread)
     gain_db = search.gain_db()
     nodes = search.nodes(gain_db)
@@ -146,25 +145,10 @@ def take_energies(audio: Audio, rate: int) -> Energies:
     step, hop = _decimation(rate)
     powers = np.zeros(0)
     for phase in range(step):
-        powers = _hop_powers(audio[:, phase::step], rate // step, hop)
+        powers = hop_energies(audio[:, phase::step], rate // step, hop) / hop
         if powers.any():
             break  # else a lone click may lie between the frames that were heard
     return powers
-
-
-def _hop_powers(audio: Audio, rate: int, hop: int) -> Energies:
-    """The K-weighted mean square of every hop."""
-    from scipy.signal import sosfilt
-
-    sos = k_weighting(rate)
-    state = np.zeros((len(sos), len(audio), 2))
-    size = 8 * hop  # so short that the filter does not ring far into the subnormal numbers in a pause
-    powers: list[Energies] = []
-    for start in range(0, audio.shape[1], size):
-        weighted, state = sosfilt(sos, audio[:, start : start + size].astype(np.float64), axis=-1, zi=state)
-        settle(state)
-        powers.append(_energies(weighted, hop) / hop)
-    return np.concatenate(powers) if powers else np.zeros(0)
 
 
 def _decimation(rate: int) -> tuple[int, int]:
@@ -191,43 +175,12 @@ def _rough_loudness(takes: Sequence[PlacedTake], frames: int, rate: int) -> floa
     return _gated(powers) if powers.any() else None
 
 
-def _energies(audio: NDArray[np.float64], hop: int) -> Energies:
-    """The energy of each hop over the channels; the last one may be shorter."""
-    whole = audio.shape[1] // hop * hop
-    head = audio[:, :whole].reshape(len(audio), -1, hop)
-    energy = np.einsum("chn,chn->h", head, head)
-    if whole < audio.shape[1]:
-        rest = audio[:, whole:]
-        energy = np.append(energy, np.einsum("cn,cn->", rest, rest))
-    return np.asarray(energy)
-
-
 def _gated(powers: Energies) -> float:
     """Gated loudness of mean squares by gating hop; plain loudness of what is shorter than a gating block."""
     if len(powers) >= HOPS_PER_BLOCK:
         return gated_loudness(powers)
     lufs = power_to_lufs(float(powers.mean()))
     return lufs if lufs >= ABSOLUTE_GATE_LUFS else SILENCE
-
-
-def _hop_energies(total: Audio, rate: int, hop: int) -> Energies:
-    """The K-weighted energy of each hop of the sum, over both channels."""
-    from scipy.signal import sosfilt
-
-    sos = k_weighting(rate)
-    size = BLOCK // hop * hop
-
-    def channel(samples: NDArray[np.float32]) -> Energies:
-        state = np.zeros((len(sos), 2))
-        parts: list[Energies] = []
-        for start in range(0, len(samples), size):
-            weighted, state = sosfilt(sos, samples[start : start + size].astype(np.float64), zi=state)
-            settle(state)
-            parts.append(_energies(weighted[None], hop))
-        return np.concatenate(parts)
-
-    left, right = map(channel, total)
-    return np.asarray(left + right)
 
 
 class _Search:

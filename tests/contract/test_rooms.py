@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("studio", "models", "bridge", "ui")
+ROOMS = ("studio", "models", "dsp", "bridge", "ui")
 # What rebuilds the bundled sounds: run by contributors, who have what the tests need.
 WORKSHOP = ROOT / "models" / "band" / "assets"
 # Where the name that is imported differs from the name that is installed.
@@ -73,6 +73,14 @@ def test_what_is_imported_is_declared_and_what_is_required_is_imported() -> None
     ):
         assert not {name: path for name, path in imported.items() if name not in available}, "declare these"
     assert not names["base"] - set(programs), "nothing imports these: take them out of pyproject.toml"
+
+
+def test_songs_are_made_without_scipy() -> None:
+    """Its filters take half a second to load, in each of the processes that play."""
+    for room in ("dsp", "models/band", "studio/jobs", "studio/mix", "studio/project", "studio/song"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            if WORKSHOP not in path.parents:
+                assert not any(name.split(".")[0] == "scipy" for name in imports_of(path)), path
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:

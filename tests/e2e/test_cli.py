@@ -264,9 +264,10 @@ def test_help_loads_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     assert loaded_by(words, heavy, tmp_path) == []
 
 
-def test_make_never_loads_torch(tmp_path: Path) -> None:
+def test_make_never_loads_torch_nor_scipy(tmp_path: Path) -> None:
+    """scipy.signal alone takes half a second of processor time, in every process."""
     words = ["make", "house", "--out", "song", "--sections", "verse:1", "--stems", "bass"]
-    names = ("torch", "transformers", "PySide6", "numpy")
+    names = ("torch", "transformers", "PySide6", "scipy", "numpy")
     assert loaded_by(words, names, tmp_path) == ["numpy"]
 
 

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("studio", "models", "bridge", "ui")
+PACKAGES = ("studio", "models", "dsp", "bridge", "ui")
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "dist")
 ROLES = ("drums", "bass", "harmony", "lead", "fx")
 

@@ -61,5 +61,17 @@ def clear_all() -> None:
         cache.clear()
 
 
+def kept_length(frames: int, rate: int) -> int:
+    """How many frames to make of a note of `frames` that others may use too: at least as many.
+
+    Lengths come in steps of a quarter second, and of eighths of an octave beyond two: few enough to keep. Each is to
+    be made for itself, for which cell needs which length first depends on the threads.
+    """
+    quarter = max(1, rate // 4)
+    quarters = -(-frames // quarter)
+    step = 1 << max(0, (quarters - 1).bit_length() - 3)
+    return -(-quarters // step) * step * quarter
+
+
 def _size(arrays: Arrays) -> int:
     return sum(int(np.asarray(array).nbytes) for array in {id(array): array for array in arrays}.values())

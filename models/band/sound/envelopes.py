@@ -13,11 +13,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from models.band.sound.cache import ByteCache
+
 FULL_DB = 96.0  #: what a whole decay or release time crosses; sustain is a share of it
 SILENT_DB = 84.0  #: a note further down than this below its start is over
 MAX_RELEASE_SECONDS = 12.0
 MIN_RELEASE_SECONDS = 2.0 ** (-7200 / 1200)  #: 16 ms, so that no release can click
 _END_FADE_SECONDS = 0.004
+_CACHE_BYTES = 8 << 20
+_gains = ByteCache(_CACHE_BYTES)
 
 
 def timecents(value: float) -> float:
@@ -50,6 +54,13 @@ class Envelope:
 
     def gain(self, count: int, rate: int) -> NDArray[np.float32]:
         """Return the volume (amplitude 0..1) of the first `count` frames while the key is held."""
+        known = _gains.get((self, count, rate))
+        if known is None:
+            known = (self._gain(count, rate),)
+            _gains.put((self, count, rate), known)
+        return known[0]
+
+    def _gain(self, count: int, rate: int) -> NDArray[np.float32]:
         settle = min(count, int(self.settled() * rate) + 2)
         t = np.arange(settle, dtype=np.float64) / rate
         position = self.shape(t)

@@ -62,11 +62,11 @@ def add(out: NDArray[np.float32], frame: int, segment: NDArray[np.float32], left
         out[0, frame:stop] += segment[0] * np.float32(left)
         out[1, frame:stop] += segment[1] * np.float32(right)
         return
-    if abs(left - right) < 1e-6:
+    if left == right:
         scaled = segment * np.float32(left)
         out[0, frame:stop] += scaled
         out[1, frame:stop] += scaled
         return
     for channel, share in ((0, left), (1, right)):
-        if share > 1e-5:
+        if share:
             out[channel, frame:stop] += segment * np.float32(share)

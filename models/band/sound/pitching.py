@@ -13,6 +13,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.filters import Cascade
+
 MIN_RATIO, MAX_RATIO = 1 / 64, 64.0
 _TAPS = 24
 _PHASES = 512
@@ -71,8 +73,6 @@ def lowpassed(
 
     Second-order section of SF2's filter as FluidSynth builds it: Q = resonance - 3.01 dB, gain 1/sqrt(Q).
     """
-    from scipy.signal import lfilter
-
     cutoff = np.clip(hertz, 5.0, 0.45 * rate)
     omega = 2.0 * np.pi * cutoff / rate
     q = 10.0 ** ((resonance_db - 3.01) / 20.0)
@@ -84,13 +84,15 @@ def lowpassed(
     moving = int(moves[-1]) + 1 if len(moves) else 0  # blocks before the cutoff stands still
     moving = min(moving, (len(data) - 1) // block) if len(data) else 0
     out = np.empty_like(data)
+    if not moving:
+        section = np.array([[side[0], 2.0 * side[0], side[0], 1.0, a1[0], a2[0]]])
+        Cascade(section, 1).run(data[None], out[None])
+        return out
     at = moving * block
-    state = np.zeros(2)
-    if moving:
-        out[:at], state = _moving(data[:at].reshape(moving, block), side[:moving], a1[:moving], a2[:moving])
-    if at < len(data):
-        b, a = [side[moving], 2.0 * side[moving], side[moving]], [1.0, a1[moving], a2[moving]]
-        out[at:] = lfilter(b, a, data[at:], zi=state)[0]
+    out[:at], state = _moving(data[:at].reshape(moving, block), side[:moving], a1[:moving], a2[:moving])
+    fed = side[moving] * np.convolve(data[at:], [1.0, 2.0, 1.0])[: len(data) - at]
+    fed[:2] += state[: len(fed)]  # what has been heard before rings on as if it were two frames more
+    Cascade(np.array([[1.0, 0.0, 0.0, 1.0, a1[moving], a2[moving]]]), 1).run(fed[None], out[None, at:])
     return out
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.band.sound import font as sf
-from models.band.sound.cache import ByteCache
+from models.band.sound.cache import ByteCache, kept_length
 from models.band.sound.font import Font
 from models.band.sound.index import ASSETS, Preset, find_preset
 from models.band.sound.mixing import add, choke_frames, choked, held_frames
@@ -23,7 +23,7 @@ from models.band.sound.onsets import lead_frames
 from models.band.sound.tones import Tone, gain, resolve
 from models.band.sound.voice import Hit, Voice, VoiceError, checked_hits, checked_rate
 
-CACHE_BYTES = 96 << 20
+CACHE_BYTES = 64 << 20
 MAX_TAIL_SECONDS = 6.0
 _VELOCITY_STEP = 4  # a filter or envelope that follows velocity does so in steps of this size
 _TAIL_DB = 60.0
@@ -79,6 +79,8 @@ class FontVoice:
         self._gain = 10.0 ** (trim_db / 20.0)
         self._sharp = sharp
         self._parts: dict[tuple[int, int], tuple[_Part, ...]] = {}
+        self._tones: dict[tuple[int, int, int], Tone] = {}
+        self._tail = 0
         self._follows_velocity = [
             any(m.depends_on_velocity() and m.destination != sf.ATTENUATION for m in zone.modulators)
             for zone in self._zones
@@ -97,10 +99,15 @@ class FontVoice:
 
     def tail_frames(self) -> int:
         """Return the longest time, in frames, that a note of the preset is heard after its key is let go."""
+        if not self._tail:
+            self._tail = self._longest_tail()
+        return self._tail
+
+    def _longest_tail(self) -> int:
         longest = 0.0
         for number, zone in enumerate(self._zones):
             key = min(max(60, zone.keys[0]), zone.keys[1])
-            tone = resolve(self._font, zone, key, self._rounded(number, 100), self.rate)
+            tone = self._tone(number, key, 100)
             seconds = tone.volume.release * _TAIL_DB / 96.0
             if tone.loop is None:
                 seconds = min(seconds, (tone.stop - tone.first) * tone.seconds_per_frame)
@@ -140,10 +147,7 @@ class FontVoice:
                 f"it plays keys {min(keys, default=0)} to {max(keys, default=0)}"
             )
         rounded = [self._rounded(n, hit.velocity) for n in numbers]
-        tones = [
-            resolve(self._font, self._zones[n], hit.key, velocity, self.rate)
-            for n, velocity in zip(numbers, rounded, strict=True)
-        ]
+        tones = [self._tone(n, hit.key, hit.velocity) for n in numbers]
         common = min(self._lead_seconds(tone) for tone in tones)
         trims = [round(common / tone.seconds_per_frame) for tone in tones]
         skip = self._slow_start(numbers, tones, trims, hit) if self._sharp else 0
@@ -153,6 +157,13 @@ class FontVoice:
         )
         self._parts[place] = parts
         return parts
+
+    def _tone(self, number: int, key: int, velocity: int) -> Tone:
+        """Return the tone of a zone, which is the same for all velocities that are rounded alike."""
+        place = (number, key, self._rounded(number, velocity))
+        if place not in self._tones:
+            self._tones[place] = resolve(self._font, self._zones[number], key, place[2], self.rate)
+        return self._tones[place]
 
     def _slow_start(self, numbers: Sequence[int], tones: Sequence[Tone], trims: Sequence[int], hit: Hit) -> int:
         """Return the output frames that filters and envelopes still put before a struck note's attack."""
@@ -189,51 +200,42 @@ class FontVoice:
         tone, rate, room = part.tone, self.rate, out.shape[1]
         release = tone.volume.release_gain(rate)
         longest = max(min(note.held + len(release), room - note.frame) for note in notes)
-        free, enveloped = self._made(part, longest)
+        if not tone.tail_after_loop:
+            free = self._made(part, kept_length(longest, rate))
         for note in notes:
             if tone.tail_after_loop:
-                free, enveloped = self._fresh(part, note.held + len(release), note.held)
+                free = self._fresh(part, note.held + len(release), note.held)
             total = min(note.held + len(release), room - note.frame, len(free))
             if note.stop is not None:
                 total = min(total, note.stop + rate)
             held = min(note.held, total)
+            envelope = tone.volume.gain(part.skip + len(free), rate)[part.skip :]
             segment = np.empty(total, np.float32)
-            np.multiply(enveloped[:held], np.float32(note.gain), out=segment[:held])
+            np.multiply(free[:held], envelope[:held], out=segment[:held])
             if total > held:
-                level = np.float32(note.gain * tone.volume.level(note.held + part.skip, rate))
                 np.multiply(free[held:total], release[: total - held], out=segment[held:])
-                segment[held:] *= level
+                segment[held:] *= np.float32(tone.volume.level(note.held + part.skip, rate))
             if note.stop is not None:
                 segment = choked(segment, note.stop, rate)
-            add(out, note.frame, segment, tone.left, tone.right)
+            add(out, note.frame, segment, note.gain * tone.left, note.gain * tone.right)
 
-    def _made(self, part: _Part, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return a part without and with its volume envelope: `count` frames or more, or until it ends."""
-        if part.tone.tail_after_loop:
-            nothing = np.zeros(0, np.float32)
-            return nothing, nothing
-        # Lengths come in octaves, each made for itself: what is made longer differs in its last bits, and
-        # which cell needs which length first depends on the threads.
-        octave = max(0, (-(-count // self.rate) - 1).bit_length())
-        place = (*self._place, part, octave)
+    def _made(self, part: _Part, count: int) -> NDArray[np.float32]:
+        """Return `count` frames of a part, or all until it ends, without its volume envelope."""
+        place = (*self._place, part, count)
         known = _tones.get(place)
-        if known is not None:
-            return known[0], known[1]
-        count = self.rate << octave
-        free, enveloped = self._fresh(part, count, count)
-        _tones.put(place, (free, enveloped))
-        return free, enveloped
+        if known is None:
+            known = (self._fresh(part, count, count),)
+            _tones.put(place, known)
+        return known[0]
 
-    def _fresh(self, part: _Part, count: int, held: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        tone, skip = part.tone, part.skip
-        free = tone.frames(self._font, self.rate, part.trim, count + skip, held + skip)
-        envelope = tone.volume.gain(len(free), self.rate)[skip:]
-        free = free[skip:]
+    def _fresh(self, part: _Part, count: int, held: int) -> NDArray[np.float32]:
+        skip = part.skip
+        free = part.tone.frames(self._font, self.rate, part.trim, count + skip, held + skip)
         if skip:
+            free = free[skip:].copy()
             ramp = min(len(free), int(_RAMP_SECONDS * self.rate))
-            free = free.copy()
             free[:ramp] *= np.linspace(0.0, 1.0, ramp + 1, dtype=np.float32)[1:]
-        return free, free if bool(np.all(envelope == 1.0)) else free * envelope
+        return free
 
 
 @cache

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.band.sound import font as sf
+from models.band.sound.cache import ByteCache, kept_length
 from models.band.sound.envelopes import MIN_RELEASE_SECONDS, Envelope, Oscillator, timecents
 from models.band.sound.pitching import (
     MAX_RATIO,
@@ -29,6 +30,8 @@ _STILL_ATTACK_SECONDS = 0.002  # shorter attacks only guard against clicks, whic
 _END_FADE_SECONDS = 0.002
 _OPEN_CENTS = 13300  # 17.7 kHz: a filter this far open is not heard, but for its gain without resonance:
 _OPEN_GAIN = 10.0 ** (3.01 / 40.0)
+_CACHE_BYTES = 24 << 20
+_pitched = ByteCache(_CACHE_BYTES)  # tones of many velocities differ only in what is done to the same pitched sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,19 @@ class Tone:
 
         `held` matters only for `tail_after_loop`: the frames after which the loop is left.
         """
+        if self.tail_after_loop:
+            return self._moved(self._pitched(font, trim, count, held), rate, count)
+        wanted = kept_length(count, rate)
+        source = (font, self.sample, self.first, self.stop, self.loop, trim)
+        place = (*source, self.ratio, self.motion.highest_pitch(), wanted)
+        known = _pitched.get(place)
+        if known is None:
+            known = (self._pitched(font, trim, wanted, held),)
+            _pitched.put(place, known)
+        return self._moved(known[0], rate, count)
+
+    def _pitched(self, font: sf.Font, trim: int, count: int, held: int) -> NDArray[np.float32]:
+        """The sample at its pitch: `count` frames, more where the pitch will rise, or fewer where it ends."""
         wanted = math.ceil(count * self.ratio * 2.0 ** (self.motion.highest_pitch() / 1200.0)) + 64
         source = font.sample(self.sample, self.first + trim + wanted)
         data = source.data[self.first + trim : self.stop]
@@ -112,8 +128,7 @@ class Tone:
         if ends:
             fade = min(len(data), int(_END_FADE_SECONDS / self.seconds_per_frame) + 1)
             data[len(data) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
-        out = transposed(data, self.ratio)
-        return self._moved(out, rate)[:count]
+        return transposed(data, self.ratio)
 
     def _left_loop(self, font: sf.Font, loop: tuple[int, int], trim: int, held: int) -> NDArray[np.float32]:
         whole = font.sample(self.sample).data[self.first + trim : self.stop]
@@ -122,9 +137,11 @@ class Tone:
         turns = (held - loop[1]) // (loop[1] - loop[0]) + 1
         return np.concatenate([whole[: loop[1]], np.tile(whole[loop[0] : loop[1]], turns), whole[loop[1] :]])
 
-    def _moved(self, out: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    def _moved(self, out: NDArray[np.float32], rate: int, count: int) -> NDArray[np.float32]:
+        """Up to `count` frames of a pitched sample under all that moves: pitch, filter and volume."""
         if self.motion.bends_pitch():
-            out = bent(out, self.motion.pitch(np.arange(len(out)) / rate))
+            out = bent(out, self.motion.pitch(np.arange(min(len(out), count)) / rate))
+        out = out[:count]
         cents = np.array([self.cutoff_cents])
         if self.motion.bends_cutoff():
             cents = self.cutoff_cents + self.motion.cutoff(control_times(len(out), rate))

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from models.api import TempoSpan
-from models.band.sound.effects.tone import Band, biquad, run_filter
+from models.band.sound.effects.clip import soft_clip
+from models.band.sound.effects.dynamics import block_peaks
+from models.band.sound.effects.space import fast_length
+from models.band.sound.effects.tone import Band, biquad, butterworth, run_filter
 from models.band.sound.pitching import control_block, lowpassed
 from models.band.sound.synth.sweep import ringing
 from models.timing import CellClock
@@ -66,3 +69,49 @@ def test_a_steady_clock_counts_frames_as_fractions_do(bpm):
     )  # fmt: skip
     for tick in range(-960, 20 * 960, 7):
         assert steady.frame(Fraction(tick, 960)) == general.frame(Fraction(tick, 960))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "hz"),
+    [("lowpass", 900.0), ("highpass", 2500.0), ("bandpass", (60.0, 11_000.0)), ("bandpass", (1500.0, 1600.0))],
+)
+def test_butterworth_filters_are_scipys(kind, hz, order):
+    from scipy import signal
+
+    turns = np.linspace(1e-3, np.pi - 1e-3, 500)
+    _, plain = signal.sosfreqz(signal.butter(order, hz, kind, fs=RATE, output="sos"), turns)
+    _, ours = signal.sosfreqz(butterworth(kind, hz, RATE, order), turns)
+    assert np.abs(ours - plain).max() < 1e-9
+
+
+@pytest.mark.parametrize("frames", [1, 7, 8191, 8192, 20_001])
+def test_clipping_by_matrices_is_clipping_tap_by_tap(frames):
+    from scipy.signal import firwin2
+
+    k = np.arange(8) + 0.5
+    between = np.sinc(k) * np.i0(7.0 * np.sqrt(1 - (k / 8) ** 2))
+    up = np.concatenate([between[::-1], between]) / (2 * between.sum())
+    f = np.linspace(0.0, 1.0, 65)
+    down = firwin2(32, f, np.where(f <= 0.46, 1.0 / np.cos(np.pi * f / 2), 0.0), window="hamming")
+    u = np.pad(3.0 * noise(1, frames)[0].astype(np.float64), 64)
+    twice = np.stack([u, np.convolve(u, up)[8 : 8 + len(u)]], axis=1).reshape(-1)  # between a frame and the next
+    slope = np.sqrt(1 + twice**2)
+    mean = (twice[1:] + twice[:-1]) / (slope[1:] + slope[:-1])
+    plain = np.convolve(mean, down / down.sum())[15 : 15 + 2 * len(u) : 2][64 : 64 + frames]
+    assert np.abs(soft_clip(noise(1, frames), 3.0)[0] - plain).max() < 1e-5
+
+
+@pytest.mark.parametrize("frames", [0, 1, 23, 24, 20_001])
+@pytest.mark.parametrize("block", [1, 5, 22, 24, 96])
+def test_peaks_of_blocks_are_found_by_halving(frames, block):
+    x = noise(2, frames)
+    padded = np.pad(np.abs(x).max(axis=0), (0, -frames % block))
+    assert np.array_equal(block_peaks(x, block), padded.reshape(-1, block).max(axis=1))
+
+
+@pytest.mark.parametrize("frames", [1, 7, 4097, 88_200, 250_000])
+def test_lengths_of_responses_suit_the_transform(frames):
+    from scipy.fft import next_fast_len
+
+    assert fast_length(frames) == next_fast_len(frames, real=True)

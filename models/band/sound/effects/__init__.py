@@ -4,12 +4,13 @@ None of them delays the dry sound.
 """
 
 from models.band.sound.effects.chain import Chain, EffectError, parse_chain
+from models.band.sound.effects.clip import saturate, soft_clip
 from models.band.sound.effects.dynamics import compress, duck
 from models.band.sound.effects.echo import chorus, delay
 from models.band.sound.effects.space import impulse_response, reverb
 from models.band.sound.effects.stereo import pan, width
 from models.band.sound.effects.tape import lofi
-from models.band.sound.effects.tone import Band, equalize, remove_dc, saturate, soft_clip
+from models.band.sound.effects.tone import Band, equalize, remove_dc
 
 __all__ = [
     "Band",

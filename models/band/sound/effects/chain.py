@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.band.sound.effects import dynamics, echo, space, stereo, tape, tone
+from models.band.sound.effects import clip, dynamics, echo, space, stereo, tape, tone
 from models.band.sound.tables import choice, number, read_table
 from models.band.sound.voice import SoundError
 
@@ -111,8 +111,7 @@ class Chain:
             x = echoes
         if self.reverb is not None:
             r = self.reverb
-            wet = space.reverb(x, rate, r.kind, r.seconds, r.predelay_ms, r.damp)
-            wet *= np.float32(r.send)
+            wet = space.reverb(x, rate, r.kind, r.seconds, r.predelay_ms, r.damp, r.send)
             wet += x
             x = wet
         if self.sidechain is not None:
@@ -130,7 +129,7 @@ class Chain:
             c = self.compress
             x = dynamics.compress(x, rate, c.threshold_db, c.ratio, c.attack_ms, c.release_ms, c.makeup_db, c.knee_db)
         if self.saturate is not None:
-            x = tone.remove_dc(tone.saturate(x, self.saturate.drive_db), rate)
+            x = tone.remove_dc(clip.saturate(x, self.saturate.drive_db), rate)
         if self.lofi is not None:
             old = self.lofi
             x = tape.lofi(x, rate, old.low_hz, old.high_hz, old.wow, old.flutter, old.bits)

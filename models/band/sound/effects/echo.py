@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.filters import Cascade
+
 Floats = NDArray[np.float32]
 
 _CHUNK = 1 << 15
@@ -17,14 +19,11 @@ def delay(x: Floats, rate: int, seconds: float, feedback: float, damp: float = 0
     A one-pole low-pass in the loop falls from 16 kHz (damp 0) to 1 kHz (damp 1). Ping-pong sends the mono
     input left, then right, and so on.
     """
-    from scipy import signal
-
     lag = max(1, round(seconds * rate))
     frames = x.shape[1]
     wet = np.zeros((2, frames), np.float32)
     pole = np.exp(-2 * np.pi * min(16000.0 * 2.0 ** (-4 * damp), 0.45 * rate) / rate)
-    b, a = np.array([1 - pole], np.float32), np.array([1.0, -pole], np.float32)
-    state = np.zeros((2, 1), np.float32)
+    lowpass = Cascade(np.array([[1 - pole, 0.0, 0.0, 1.0, -pole, 0.0]]), 2)
     source = x
     if ping_pong:
         source = np.zeros_like(x)
@@ -34,9 +33,7 @@ def delay(x: Floats, rate: int, seconds: float, feedback: float, damp: float = 0
         stop = min(start + lag, frames)
         past = slice(start - lag, stop - lag)
         back = wet[::-1, past] if ping_pong else wet[:, past]
-        wet[:, start:stop], state = signal.lfilter(
-            b, a, source[:, past] + np.float32(feedback) * back, axis=1, zi=state
-        )
+        lowpass.run(source[:, past] + np.float32(feedback) * back, wet[:, start:stop])
     return wet
 
 

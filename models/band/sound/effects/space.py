@@ -11,7 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.band.sound.effects.convolve import convolve
+from dsp import filters
+from models.band.sound.effects.convolve import Convolver, Response
+from models.band.sound.effects.tone import butterworth
 
 Floats = NDArray[np.float32]
 
@@ -47,31 +49,37 @@ def reverb(
     seconds: float = 1.8,
     predelay_ms: float = 0.0,
     damp: float = 0.3,
+    level: float = 1.0,
 ) -> Floats:
     """The reverberation of `x`, as many frames as `x` has.
 
     `seconds` is the time to fall by 60 dB around 1 kHz, `damp` (0..1) shortens the treble. White noise
-    comes back with about the power it went in with.
+    comes back with about the power it went in with, times `level` (a ratio) squared.
     """
-    response = impulse_response(rate, kind, seconds, damp)
     lag = round(predelay_ms * rate / 1000)
     frames = max(0, x.shape[1] - lag)
     out = np.empty_like(x)
     out[:, : x.shape[1] - frames] = 0.0
-    for side in range(2 if frames else 0):  # one at a time: half the memory
-        feed = x[1 - side, :frames] * np.float32(_CROSS)
-        feed += x[side, :frames]
-        feed *= np.float32(1.0 / np.hypot(1.0, _CROSS))
-        out[side, lag:] = convolve(feed, response[side])
+    for side, response in enumerate(_responses(rate, kind, seconds, damp)):
+        convolver = Convolver(response)
+        for start in range(0, frames, convolver.size):
+            stop = min(start + convolver.size, frames)
+            feed = x[1 - side, start:stop] * np.float32(_CROSS)
+            feed += x[side, start:stop]
+            feed *= np.float32(level / np.hypot(1.0, _CROSS))
+            out[side, lag + start : lag + stop] = convolver.push(feed)
     return out
 
 
 @lru_cache(maxsize=16)
+def _responses(rate: int, kind: str, seconds: float, damp: float) -> tuple[Response, Response]:
+    left, right = impulse_response(rate, kind, seconds, damp)
+    return Response(left), Response(right)
+
+
 def impulse_response(rate: int, kind: str, seconds: float, damp: float) -> Floats:
     """(2, frames) float32 of unit energy a side; the sides are not correlated."""
-    from scipy import fft
-
-    frames = fft.next_fast_len(round(1.1 * seconds * rate) + round(0.1 * rate), real=True) or 1
+    frames = fast_length(round(1.1 * seconds * rate) + round(0.1 * rate))
     random = np.random.Generator(np.random.PCG64([KINDS.index(kind), 30]))
     if kind == "spring":
         response = _spring(rate, frames, seconds, damp)
@@ -157,8 +165,11 @@ def _spring(rate: int, frames: int, seconds: float, damp: float) -> NDArray[np.f
 
 
 def _band(x: NDArray[np.float64], rate: int, band_hz: tuple[float, float]) -> NDArray[np.float64]:
-    from scipy import signal
-
     low, high = band_hz
-    sections = signal.butter(1, [low, min(high, 0.45 * rate)], "bandpass", fs=rate, output="sos")
-    return np.asarray(signal.sosfilt(sections, x, axis=1))
+    return filters.run(butterworth("bandpass", (low, min(high, 0.45 * rate)), rate, 1), x)
+
+
+def fast_length(least: int) -> int:
+    """The smallest number from `least` on with no prime factor above 5."""
+    odd = [3**threes * 5**fives for threes in range(12) for fives in range(9)]
+    return min(number << max(0, (-(-least // number) - 1).bit_length()) for number in odd)

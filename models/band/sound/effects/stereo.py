@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.band.sound.effects.tone import Band, biquad, run_filter
+from dsp.filters import CHUNK, Cascade
+from models.band.sound.effects.tone import Band, biquad
 
 Floats = NDArray[np.float32]
 
@@ -14,14 +15,17 @@ _MONO_BELOW_HZ = 120.0
 
 def width(x: Floats, rate: int, amount: float) -> Floats:
     """Scale the side signal above 120 Hz, mono below: 0 is mono, 2 twice as wide; the mono sum stays."""
-    mid = x[0] + x[1]
-    mid *= np.float32(0.5)
-    side = x[0] - x[1]
-    side *= np.float32(0.5 * amount)
-    side = run_filter(np.array([biquad(Band("highpass", _MONO_BELOW_HZ), rate)]), side[None])[0]
     out = np.empty_like(x)
-    np.add(mid, side, out=out[0])
-    np.subtract(mid, side, out=out[1])
+    highpass = Cascade(biquad(Band("highpass", _MONO_BELOW_HZ), rate), 1)
+    for start in range(0, x.shape[1], CHUNK):
+        part = slice(start, start + CHUNK)
+        mid = x[0, part] + x[1, part]
+        mid *= np.float32(0.5)
+        side = x[:1, part] - x[1:, part]
+        side *= np.float32(0.5 * amount)
+        highpass.run(side, side)
+        np.add(mid, side[0], out=out[0, part])
+        np.subtract(mid, side[0], out=out[1, part])
     return out
 
 

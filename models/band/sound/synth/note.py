@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.band.sound.effects.clip import soft_clip
 from models.band.sound.effects.stereo import width
-from models.band.sound.effects.tone import remove_dc, soft_clip
+from models.band.sound.effects.tone import butterworth, remove_dc, run_filter
 from models.band.sound.synth import curves
 from models.band.sound.synth.patch import Filter, Noise, Operator, Oscillator, Patch
 from models.band.sound.synth.wavetable import (
@@ -244,8 +245,6 @@ def _add_operator(sound: Floats, operator: Operator, note: NoteId, bend: _Bend |
 
 
 def _add_noise(sound: Floats, noise: Noise, key: int, rate: int) -> None:
-    from scipy import signal
-
     frames = sound.shape[1]
     if noise.decay_ms:
         frames = min(frames, int(_SILENT_DECAYS * noise.decay_ms * rate / 1000))
@@ -255,10 +254,9 @@ def _add_noise(sound: Floats, noise: Noise, key: int, rate: int) -> None:
     high = min(noise.high_hz, 0.45 * rate)
     if noise.low_hz >= high:
         return
-    band = signal.butter(1, [noise.low_hz, high], "bandpass", fs=rate, output="sos")
+    band = butterworth("bandpass", (noise.low_hz, high), rate, 1)
     # Noise power per hertz is kept the same at every rate.
-    level = 10 ** (noise.level_db / 20) * np.sqrt(rate / 48000)
-    hiss = (signal.sosfilt(band, hiss) * level).astype(np.float32)
+    hiss = run_filter(band, hiss) * np.float32(10 ** (noise.level_db / 20) * np.sqrt(rate / 48000))
     if noise.decay_ms:
         hiss *= curves.decay(frames, rate, noise.decay_ms)
     sound[:, :frames] += hiss

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.band.sound.cache import ByteCache
+from models.band.sound.cache import ByteCache, kept_length
 from models.band.sound.synth import curves
 from models.band.sound.synth.note import NoteId, note_length, render_note
 from models.band.sound.synth.patch import Patch, load_patch
@@ -88,12 +88,7 @@ class PatchVoice:
         return plays
 
     def _note(self, note: NoteId, frames: int) -> Floats:
-        # Lengths come in steps of a quarter second, and of eighths of an octave beyond two: few enough to keep. Each
-        # is made for itself, for which cell needs which length first depends on the threads.
-        quarter = max(1, self.rate // 4)
-        quarters = -(-note_length(self.patch, frames, self.rate) // quarter)
-        step = 1 << max(0, (quarters - 1).bit_length() - 3)
-        frames = -(-quarters // step) * step * quarter
+        frames = kept_length(note_length(self.patch, frames, self.rate), self.rate)
         found = self._cache.get((note, frames))
         if found is not None:
             return found[0]

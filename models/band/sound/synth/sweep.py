@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp import filters
+from models.band.sound.effects.tone import Band, biquad, butterworth
+
 Sound = NDArray[np.float64]
 
 _STEPS_PER_OCTAVE = 4
@@ -25,11 +28,8 @@ def narrow(x: Sound, amount: float) -> Sound:
 
 def filtered(x: Sound, rate: int, kind: str, hz: float | tuple[float, float], order: int = 2) -> Sound:
     """A Butterworth filter from rest."""
-    from scipy import signal
-
     corners = np.minimum(np.array(hz), 0.45 * rate)
-    sections = signal.butter(order, corners, kind, fs=rate, output="sos")
-    return np.asarray(signal.sosfilt(sections, x, axis=-1))
+    return filters.run(butterworth(kind, corners, rate, order), x)
 
 
 def swept(x: Sound, rate: int, kind: str, hz: NDArray[np.float64], q: float = 0.8) -> Sound:
@@ -37,8 +37,6 @@ def swept(x: Sound, rate: int, kind: str, hz: NDArray[np.float64], q: float = 0.
 
     Crossfades between fixed filters a quarter of an octave apart, each run only where it is heard.
     """
-    from scipy import signal
-
     place = np.log2(np.clip(hz, 20.0, 0.42 * rate) / 20.0) * _STEPS_PER_OCTAVE
     out = np.zeros_like(x)
     settle = round(0.05 * rate)
@@ -50,14 +48,12 @@ def swept(x: Sound, rate: int, kind: str, hz: NDArray[np.float64], q: float = 0.
         start, stop = max(0, int(heard[0]) - settle), int(heard[-1]) + 1
         corner = 20.0 * 2.0 ** (step / _STEPS_PER_OCTAVE)
         section = _section(kind, corner, q, rate)
-        out[:, start:stop] += signal.sosfilt(section, x[:, start:stop], axis=1) * weight[start:stop]
+        out[:, start:stop] += filters.run(section, x[:, start:stop]) * weight[start:stop]
     return out
 
 
 def _section(kind: str, hz: float, q: float, rate: int) -> NDArray[np.float64]:
     """One second-order section; the band-pass is the cookbook's with a peak of 0 dB."""
-    from models.band.sound.effects.tone import Band, biquad
-
     if kind != "bandpass":
         return biquad(Band(kind, hz, 0.0, q), rate)[None]
     w = 2 * np.pi * hz / rate
