@@ -70,6 +70,15 @@ class Case:
         result["sharp"] = sharp[chosen["part"]]
         return result
 
+    def at_grid_rate(self) -> Audio:
+        """The sound as it is when a file is opened for this grid."""
+        if self.rate == self.grid.rate:
+            return self.audio
+        import soxr
+
+        resampled = soxr.resample(self.audio.T, self.rate, self.grid.rate, quality="VHQ")
+        return np.ascontiguousarray(resampled.T, dtype=np.float32)
+
     @property
     def name(self) -> str:
         return f"{self.material}-{self.seed}"

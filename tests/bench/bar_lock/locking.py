@@ -12,10 +12,12 @@ import numpy as np
 from studio.align.seam import seam_score
 from tests.bench.bar_lock import material, peers
 from tests.bench.bar_lock.case import Case
+from tests.bench.bar_lock.ours import bar_lock
 from tests.bench.bar_lock.score import WORST_LOCKED_MS, Answer, bit_exact, lags, mapped
 from tests.bench.bar_lock.tables import Row, columns, share, spread
 
 METHODS: Mapping[str, Callable[[Case], Answer]] = {
+    "bar lock": bar_lock,
     "librosa beats + stretch": peers.librosa_beats,
     "nominal ratio + trim": peers.nominal_ratio,
 }
