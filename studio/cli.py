@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from studio.commands import align
 from studio.version import __version__
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 INTERRUPTED, READER_GONE, TERMINATED = 130, 141, 143
 """As shells count them: 128 and the number of the signal."""
-HIGHEST_SEED = 2**63 - 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -100,12 +100,13 @@ def _is_expected(error: Exception) -> bool:
     """Whether an error is one of ours, with words for the user; anything else is a bug and shows its traceback."""
     from models.api import EngineError
     from models.styles import StyleError
+    from studio.align.values import AlignError
     from studio.mix.errors import MixError
     from studio.picture.arrangement import PictureError
     from studio.project.errors import ProjectError
     from studio.song import SongError
 
-    ours = (SongError, EngineError, StyleError, ProjectError, MixError, PictureError)
+    ours = (SongError, EngineError, StyleError, ProjectError, MixError, PictureError, AlignError)
     return isinstance(error, (*ours, OSError))  # a system call that fails unforeseen still says why
 
 
@@ -118,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     _add_make(commands)
     _add_regenerate(commands)
+    align.add(commands)
     _add_picture(commands)
     styles = commands.add_parser("styles", help="list the styles")
     styles.add_argument("--json", action="store_true", help="print one JSON object")
@@ -178,10 +180,11 @@ def _add_picture(commands: Any) -> None:
 def _make(arguments: argparse.Namespace) -> int:
     begun = time.perf_counter()
     from studio import session
+    from studio.commands.arguments import folder
     from studio.progress import Bar
     from studio.project.draft import check_target
 
-    out = _folder(arguments.out)
+    out = folder(arguments.out)
     check_target(out, arguments.force)
     plan = _planned(arguments)
     choices = [f"  {choice}" for choice in plan.choices]
@@ -217,10 +220,11 @@ def _planned(arguments: argparse.Namespace) -> Plan:
 
 
 def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
+    from studio.commands.arguments import fraction, roles, seed, whole
     from studio.plan import PlanOptions, parse_sections
     from studio.song import RATES, Key, Meter, parse_bpm, parse_tempo_map
 
-    rate = _whole("rate", arguments.rate, f"use one of {', '.join(map(str, RATES))} frames a second")
+    rate = whole("rate", arguments.rate, f"use one of {', '.join(map(str, RATES))} frames a second")
     given: dict[str, Any] = {"rate": rate, "tails": arguments.tails}
     if arguments.bpm is not None:
         given["bpm"] = parse_bpm(arguments.bpm)
@@ -233,70 +237,17 @@ def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
     if arguments.sections is not None:
         given["sections"] = parse_sections(arguments.sections)
     if arguments.pickup is not None:
-        given["pickup"] = _fraction("pickup", arguments.pickup)
+        given["pickup"] = fraction("pickup", arguments.pickup)
     if arguments.stems is not None:
-        given["roles"] = _roles(arguments.stems)
+        given["roles"] = roles(arguments.stems)
     if arguments.seed is not None:
-        given["seed"] = _seed(arguments.seed)
+        given["seed"] = seed(arguments.seed)
     if arguments.engine:
         given["engines"] = _engines(arguments.engine)
     for name in ("style", "title"):
         if getattr(arguments, name) is not None:
             given[name] = getattr(arguments, name)
     return PlanOptions(**given)
-
-
-def _whole(what: str, text: str, remedy: str) -> int:
-    from studio.song import SongError
-
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        raise SongError(f"{what} {text[:40]!r}: {remedy}")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    from studio.song import SongError
-
-    remedy = f"write a whole number from 0 to {HIGHEST_SEED}"
-    seed = _whole("seed", text, remedy)
-    if seed > HIGHEST_SEED:
-        raise SongError(f"seed {text}: {remedy}")
-    return seed
-
-
-def _folder(text: str) -> Path:
-    from studio.song import SongError
-
-    if not text.strip():  # as a path this would be the folder one stands in
-        raise SongError("the folder has no name; write one such as songs/night, or . for this one")
-    return Path(text)
-
-
-def _fraction(what: str, text: str) -> Any:
-    import re
-    from fractions import Fraction
-
-    from studio.song import SongError
-
-    try:
-        # Fraction() would also read "1e999999999", and take until tomorrow.
-        if re.fullmatch(r"-?[0-9]{1,9}(?:[./][0-9]{1,9})?", text.strip()):
-            return Fraction(text)
-    except ZeroDivisionError:
-        pass  # 1/0 is told like any other text that is no number
-    raise SongError(f"{what} {text[:40]!r}: write beats such as 1, 0.5 or 3/2")
-
-
-def _roles(text: str) -> tuple[str, ...]:
-    from studio.song import ROLES, SongError
-
-    roles = tuple(word.strip() for word in text.split(",") if word.strip())
-    for role in roles:
-        if role not in ROLES:
-            raise SongError(f"role {role[:40]!r}: use {', '.join(ROLES)}")
-    if not roles or len(set(roles)) != len(roles):
-        raise SongError(f"stems {text[:60]!r}: name each role once, such as drums,bass,lead")
-    return roles
 
 
 def _engines(words: list[str]) -> dict[str, str]:
@@ -317,13 +268,14 @@ def _engines(words: list[str]) -> dict[str, str]:
 def _regenerate(arguments: argparse.Namespace) -> int:
     begun = time.perf_counter()
     from studio import session
+    from studio.commands.arguments import folder, seed, whole
     from studio.progress import Bar
 
-    section = _whole("section", arguments.section, "write the section's number, from 1")
-    seed = None if arguments.seed is None else _seed(arguments.seed)
+    section = whole("section", arguments.section, "write the section's number, from 1")
+    drawn = None if arguments.seed is None else seed(arguments.seed)
     bar = Bar()
     try:
-        made = session.regenerate(_folder(arguments.dir), section, arguments.role, seed=seed, say=bar)
+        made = session.regenerate(folder(arguments.dir), section, arguments.role, seed=drawn, say=bar)
     finally:
         bar.close()
     kind = made.song.sections[section - 1].kind
@@ -360,9 +312,10 @@ def _styles(arguments: argparse.Namespace) -> int:
 
 
 def _picture(arguments: argparse.Namespace) -> int:
+    from studio.commands.arguments import folder
     from studio.picture.song import draw_project
 
-    draw_project(_folder(arguments.dir), arguments.output)
+    draw_project(folder(arguments.dir), arguments.output)
     return 0
 
 

@@ -147,7 +147,7 @@ def measure_on(step: Step | None, onsets: Onsets, frames: Floats, grid: Grid) ->
 def weights(onsets: Onsets) -> Floats:
     """How much each onset counts, 0..1."""
     sharp = np.minimum(1.0, onsets.sharpness / SHARP) ** 2
-    return np.maximum(np.minimum(1.0, onsets.strength / STRONG) * sharp, 1e-6)
+    return np.asarray(np.maximum(np.minimum(1.0, onsets.strength / STRONG) * sharp, 1e-6))
 
 
 def _place(onsets: Onsets, frames: Floats, grid: Grid) -> _Placed:
