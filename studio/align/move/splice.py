@@ -93,9 +93,10 @@ class _Planner:
         while True:
             last = min(span.target_stop, span.source_stop - offset)  # past it the next attack would sound
             late = self._too_far_off(now, last, offset)
-            near = abs(span.last_offset - offset) <= 2 * self._tolerance and late is not None and last - late <= self._end
-            if late is None or near:  # one join is enough
+            if late is None:
                 break
+            if abs(span.last_offset - offset) <= 2 * self._tolerance and last - late <= self._end:
+                break  # one join is enough
             join = self._free(now, late, last, offset)
             if join is None:
                 break
