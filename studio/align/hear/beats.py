@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.align.grid import Grid
+from studio.align.hear.onsets import has_attacks
 from studio.align.values import BeatMap, Floats, Onsets
 
 _DIVISIONS = (0.0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
@@ -61,7 +62,7 @@ def settle(rough: BeatMap, onsets: Onsets, unit: float) -> BeatMap:
     knots = _knots(rough, unit)
     current = rough
     points = _assign(current, onsets, unit, coarse=True)
-    for stiffness in (1e4, 1e3, 1e3):
+    for stiffness in (1e4, 1e3, 1e3) if has_attacks(onsets) else (1e5, 1e4):
         if len(points.seconds) < _FEWEST:
             return rough
         current = _safe(knots, _smooth(points, knots, unit, stiffness), rough)
@@ -163,7 +164,7 @@ def _chosen(points: _Points, knots: Floats, unit: float, grid: Grid, onsets: Ons
     """The simplest course that predicts the attacks as well as any."""
     there = (knots >= points.beats.min() - unit) & (knots <= points.beats.max() + unit)
     inside = knots[there]
-    courses = _candidates(points, inside, unit, grid)
+    courses = _candidates(points, inside, unit, grid, has_attacks(onsets))
     costs = [_cost(points, fit) for _, fit in courses]
     least = min(costs)
     number = next(k for k, cost in enumerate(costs) if cost <= least * _SIMPLER + _AS_GOOD_S)
@@ -185,7 +186,7 @@ def _chosen(points: _Points, knots: Floats, unit: float, grid: Grid, onsets: Ons
 _Fit = Callable[[_Points], Callable[[Floats], Floats]]
 
 
-def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid) -> list[tuple[str, _Fit]]:
+def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid, sharp: bool) -> list[tuple[str, _Fit]]:
     """Courses from the simplest to the freest, each as a way to fit it to attacks."""
 
     def own(beats: Floats) -> Floats:
@@ -216,7 +217,7 @@ def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid) -> list
         found.append(("steady", line(lambda beats: beats, 1)))
     if len(points.seconds) >= 8:
         found.append(("drift", line(lambda beats: beats, 2)))
-        found += [("drift", smooth(stiffness)) for stiffness in _STIFFNESS]
+        found += [("drift", smooth(stiffness)) for stiffness in (_STIFFNESS if sharp else _STIFFNESS[:2])]
     return found
 
 

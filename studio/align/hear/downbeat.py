@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from studio.align.hear.bars import BINS, BarShape
 from studio.align.hear.features import PER_SECOND, PITCHES_PER_SECOND, Features
-from studio.align.hear.onsets import sound_span
+from studio.align.hear.onsets import has_attacks, sound_span
 from studio.align.hear.templates import CHANNELS, template
 from studio.align.hear.track import Path, channel, normalised
 from studio.align.values import BeatMap, Floats, Onsets
@@ -24,11 +24,11 @@ EVIDENCE = (
 )  # fmt: skip
 WEIGHTS = (0.6, 1.4, 1.0, 5.3, 0.4, 0.65, -0.25, 0.85, 4.1, 0.7, 0.0, 0.5, 2.4, 0.4, 1.95, 2.3)
 """Learned from the benchmark's tuning set, in the order of `EVIDENCE`."""
+_COUNT = EVIDENCE.index("count")
 _NEAR_S = 0.03
 _FAINT_DB, _SURELY_DB, _ABOVE_NOISE_DB = -45.0, -25.0, 10.0
 """Levels against the loudest moment at which music can and must have begun, and how far above the noise."""
 _AT_ONCE_S = 0.05
-_CLEAR = 0.4
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ class Downbeat:
     offset: float
     """Units from the beginning of the course's count to a bar line."""
     probability: float
+    votes: float
+    """The evidence for it, weighed."""
+    count: bool
+    """Whether the sound then has as many bars as were asked for, or half or twice as many."""
     offsets: Floats
     evidence: Floats
     """(candidates, len(EVIDENCE)): for learning the weights."""
@@ -57,12 +61,9 @@ def find_downbeat(course: BeatMap, path: Path, heard: Features, onsets: Onsets, 
     likely = np.exp(votes - votes.max())
     likely /= likely.sum()
     best = int(likely.argmax())
-    return Downbeat(float(offsets[best]), float(likely[best]), offsets, evidence)
-
-
-def has_attacks(onsets: Onsets) -> bool:
-    """Whether sounds begin clearly enough to tell one sixteenth from the next."""
-    return bool(len(onsets)) and float(onsets.sharpness @ onsets.strength) > _CLEAR * float(onsets.strength.sum())
+    return Downbeat(
+        float(offsets[best]), float(likely[best]), float(votes[best]), bool(evidence[best, _COUNT]), offsets, evidence
+    )
 
 
 def _length(offset: float, course: BeatMap, onsets: Onsets, shape: BarShape, bars: int) -> list[float]:

@@ -24,6 +24,7 @@ _CROSSING_DB = 14.0
 """Below the top of an attack: where it is taken to begin, or halfway up from what sounds already if that is higher."""
 _SHARP_DB = 24.0
 _BATCH = 128
+_CLEAR = 0.4
 _SOFTER = 0.8
 _SOFT_APART_S = 0.08
 _UNSHARP, _SURELY_SHARP = 0.5, 0.75
@@ -162,6 +163,11 @@ def _greatest(values: Floats, width: int, *, ahead: bool) -> Floats:
     rest = width - reach
     whole = np.maximum(doubling[:, : doubling.shape[1] - rest], doubling[:, rest:]) if rest else doubling
     return whole[:, 1 : 1 + values.shape[1]] if ahead else whole[:, : values.shape[1]]
+
+
+def has_attacks(onsets: Onsets) -> bool:
+    """Whether sounds begin clearly enough to tell one sixteenth from the next."""
+    return bool(len(onsets)) and float(onsets.sharpness @ onsets.strength) > _CLEAR * float(onsets.strength.sum())
 
 
 def sound_span(heard: Features) -> tuple[float, float]:
