@@ -18,6 +18,7 @@ from studio.jobs.hands import Hands, result_of
 from studio.jobs.requests import ROLE_ORDER, cell_request
 from studio.mix.master import Energies, take_energies
 from studio.project.folder import ProjectFolder
+from studio.project.media import Disk
 from studio.song import Song, SongError, Timeline
 
 
@@ -43,7 +44,8 @@ class Played:
 def make_cells(
     song: Song, jobs: Sequence[CellJob], folder: ProjectFolder, hands: Hands, cancel: Cancel = never_cancelled
 ) -> Iterator[tuple[CellJob, Played]]:
-    """Make the takes, handing each over as soon as it and those before it are done, stem by stem.
+    """Make the takes, handing each over as soon as it and those before it are done, stem by stem. At the end the disk
+    holds them.
 
     The parts are written in the order of ROLE_ORDER, so that a bass hears the drums of its section; what the song's
     cells already hold is context too. Raises EngineError (Cancelled when `cancel` says so), SongError or ProjectError.
@@ -56,29 +58,36 @@ def make_cells(
     ordered = sorted(jobs, key=lambda job: (order[job.stem], place[job.section]))
     requests = written_requests(song, ordered, cancel)
     ahead: deque[tuple[CellJob, Future[Played]]] = deque()
+
+    def first() -> tuple[CellJob, Played]:
+        job, future = ahead.popleft()
+        played = result_of(future, cancel)
+        if played.media is not None:
+            disk.add(folder.media_path(played.media))
+        return job, played
+
+    disk = Disk()
     try:
         for job, request in zip(ordered, requests, strict=True):
             name = song.stem(job.stem).engine
             here = not load_engine(name).info.light
             ahead.append((job, hands.submit(play, name, request, folder, cancel=cancel, here=here, kind=job.stem)))
             while ahead and ahead[0][1].done():
-                yield _next(ahead, cancel)
+                yield first()
         while ahead:
-            yield _next(ahead, cancel)
+            yield first()
+        disk.wait()
     finally:
+        disk.close()
         for _, future in ahead:
             future.cancel()
-
-
-def _next(ahead: deque[tuple[CellJob, Future[Played]]], cancel: Cancel) -> tuple[CellJob, Played]:
-    job, future = ahead.popleft()
-    return job, result_of(future, cancel)
 
 
 def play(engine: str, request: StemRequest, folder: ProjectFolder, cancel: Cancel = never_cancelled) -> Played:
     """Have an engine play a cell, and keep its sound where it was made: no sound travels between processes.
 
-    Raises EngineError (Cancelled when `cancel` says so) or ProjectError.
+    The disk holds it once it has been waited for (`studio.project.media.Disk`). Raises EngineError (Cancelled when
+    `cancel` says so) or ProjectError.
     """
     result = load_engine(engine).generate(request, cancel)
     audio = result.audio
@@ -86,7 +95,7 @@ def play(engine: str, request: StemRequest, folder: ProjectFolder, cancel: Cance
         return Played(result)
     if not np.isfinite(audio).all():
         raise EngineError(f"engine {engine} returned sound that is not finite; try another seed")
-    media = folder.add_media(audio, result.rate)
+    media = folder.add_media(audio, result.rate, durable=False)
     return Played(replace(result, audio=None), media, audio.shape[1], take_energies(audio, result.rate))
 
 

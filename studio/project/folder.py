@@ -55,11 +55,14 @@ class ProjectFolder:
         """Where the sound of a whole stem lies. Raises ProjectError."""
         return inside(self.root, stem_file(song, stem))
 
-    def add_media(self, audio: Samples, rate: int) -> str:
-        """Keep a take's sound, float32 of shape (channels, frames), and return its name. Raises ProjectError."""
+    def add_media(self, audio: Samples, rate: int, *, durable: bool = True) -> str:
+        """Keep a take's sound, float32 of shape (channels, frames), and return its name. Raises ProjectError.
+
+        See `media.store` for one that need not be `durable` yet.
+        """
         folder = inside(self.root, MEDIA)
         make_folders(folder)
-        return media.store(folder, audio, rate)
+        return media.store(folder, audio, rate, durable=durable)
 
     def media_path(self, name: str) -> Path:
         """Where a take's sound lies (it may be missing). Raises ProjectError on a name that is none."""

@@ -11,13 +11,14 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.project.atomic import PartFile, part_file
+from studio.project.atomic import PartFile, part_file, sync_folder
 from studio.project.errors import ProjectError, os_problem
 from studio.project.pcm import BLOCK, Float32, Samples, check_block
 from studio.project.wav import write_sound
@@ -38,10 +39,11 @@ class _Hashing:
         return self._part.write(data)
 
 
-def store(folder: Path, audio: Samples, rate: int) -> str:
+def store(folder: Path, audio: Samples, rate: int, *, durable: bool = True) -> str:
     """Keep sound of shape (channels, frames) in `folder`; the name it has there. Raises ProjectError.
 
-    The same sound again gives the same name and writes nothing new.
+    The same sound again gives the same name and writes nothing new. Not `durable`, it must be waited for with `Disk`
+    before anything speaks of it.
     """
     if audio.ndim != 2:
         raise ProjectError(f"sound of shape {audio.shape}: it must be (channels, frames)")
@@ -53,8 +55,43 @@ def store(folder: Path, audio: Samples, rate: int) -> str:
         name = f"{hashing.digest.hexdigest()[:32]}.wav"
         target = folder / name
         if not (target.is_file() and target.stat().st_size == part.path.stat().st_size):
-            part.publish(target)
+            part.publish(target, durable=durable)
     return name
+
+
+class Disk:
+    """Waits in the background until the disk holds takes that are whole already: playing goes on meanwhile."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._waiting: dict[Path, Future[None]] = {}
+
+    def add(self, path: Path) -> None:
+        """Begin to wait for a file."""
+        if path not in self._waiting:
+            self._waiting[path] = self._pool.submit(_flush, path)
+
+    def wait(self) -> None:
+        """Wait until the disk holds all of them. Raises ProjectError."""
+        for waiting in self._waiting.values():
+            waiting.result()
+        for folder in {path.parent for path in self._waiting}:
+            sync_folder(folder)
+
+    def close(self) -> None:
+        """Wait for no more of them."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _flush(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR)  # Windows flushes only what one may write to
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise os_problem("write", path, error) from error
 
 
 def _check_length(path: Path) -> None:

@@ -77,10 +77,10 @@ class Project(ProjectFolder):
         self._check_writable()
         return super().file(relative)
 
-    def add_media(self, audio: Samples, rate: int) -> str:
+    def add_media(self, audio: Samples, rate: int, *, durable: bool = True) -> str:
         """As `ProjectFolder.add_media`."""
         self._check_writable()
-        return super().add_media(audio, rate)
+        return super().add_media(audio, rate, durable=durable)
 
     def close(self) -> None:
         """Let other processes open the project; nothing can be written from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -11,7 +12,9 @@ import pytest
 
 from models.api import Cancelled, Note
 from studio.jobs import CellJob, Hands, cell_request, cell_seed, make_cells, written_requests
+from studio.project.errors import ProjectError
 from studio.project.folder import ProjectFolder
+from studio.project.media import Disk
 from studio.song import Chord, ChordSpan, Key, Meter, Section, Song, SongError, Stem, TempoPoint, Timeline
 
 
@@ -98,6 +101,31 @@ def test_drums_are_written_first_and_heard_by_the_others(tmp_path: Path) -> None
     assert [stem for stem, _ in made] == ["drums", "bass", "fx"]
     requests = list(written_requests(value, [CellJob("a", "drums", 1), CellJob("a", "bass", 1)]))
     assert requests[1].context["drums"] == requests[0].notes
+
+
+def test_the_disk_holds_the_takes_once_all_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: set[int] = set()
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        flushed.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    value = song()
+    with Hands(2) as hands:
+        made = make_cells(value, [CellJob("a", stem, 1) for stem in ("drums", "bass")], ProjectFolder(tmp_path), hands)
+        media = [played.media for _, played in made]
+    assert {(tmp_path / "media" / str(name)).stat().st_ino for name in media} <= flushed
+    assert os.name == "nt" or (tmp_path / "media").stat().st_ino in flushed
+
+
+def test_a_take_that_the_disk_loses_is_told(tmp_path: Path) -> None:
+    disk = Disk()
+    disk.add(tmp_path / "gone.wav")
+    with pytest.raises(ProjectError, match="cannot write"):
+        disk.wait()
+    disk.close()
 
 
 def test_an_unknown_cell_is_refused_and_a_cancelled_one_stops(tmp_path: Path) -> None:
