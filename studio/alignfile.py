@@ -128,14 +128,12 @@ def _check_targets(order: Order) -> None:
 
 
 def _check_target(path: Path, order: Order) -> None:
-    try:
-        folder = os.path.isdir(path.parent)
-        there = os.path.lexists(path)
-        itself = there and os.path.exists(order.source) and os.path.samefile(path, order.source)
-    except (OSError, ValueError) as error:
-        raise os_problem("write", path, error) from error
-    if not folder:
+    if "\0" in str(path):
+        raise os_problem("write", path, ValueError("a NUL in it"))
+    if not path.parent.is_dir():
         raise ProjectError(f"cannot write {path}: {path.parent} is no folder; make it first, or choose another")
+    there = os.path.lexists(path)
+    itself = there and path.exists() and order.source.exists() and os.path.samefile(path, order.source)
     if itself:
         raise ProjectError(f"{path} is the sound to be aligned; choose another name for the result")
     if path.is_dir():

@@ -195,7 +195,7 @@ def _turn(before: Spectra, earlier: Spectra, now: Spectra) -> Spectra:
     led = led[peaks - 1] + led[peaks] + led[peaks + 1]
     size = np.abs(led)
     turn = np.ones_like(led)
-    np.divide(led, size, out=turn, where=size > 0)
+    np.divide(led, size, out=turn, where=size > 1e-30)  # subnormal numbers, as decoders leave in silence, overflow
     return np.repeat(turn, widths)
 
 
