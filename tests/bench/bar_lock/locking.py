@@ -66,12 +66,14 @@ def seam(case: Case, answer: Answer) -> float:
 
 
 HEAD = (
-    ("", "", "scale", "right", "map, right", "", "ear, right", "", "map, all", "false", "seams", "", "x real", ""),
-    ("method", "cases", "%", "%", "median", "p95 ms", "median", "p95 ms", "p95 ms", "locked %", "< 1 %", "exact",
+    ("", "", "scale", "right", "map, right", "", "ear, right", "", "unclear", "map, all", "false", "seams", "",
+     "x real", ""),
+    ("method", "cases", "%", "%", "median", "p95 ms", "median", "p95 ms", "%", "p95 ms", "locked %", "< 1 %", "exact",
      "time", "verdicts"),
 )  # fmt: skip
 """`scale`: the tempo's relation is right; `right`: and bar 1 is where it should be. `map`: a method's own time map at
-every true onset; `ear`: its sound at every sharp note, told without a map. `exact`: already aligned, and untouched."""
+every true onset; `ear`: its sound at every prominent sharp note, told without a map; `unclear`: notes there that could
+not be told apart from what is around them. `exact`: already aligned, and untouched."""
 
 
 def report(rows: Sequence[Row], worst: int) -> str:
@@ -99,12 +101,17 @@ def _figures(rows: Sequence[Row]) -> list[str]:
     pace = sum(row["seconds"] for row in rows) / max(sum(row["cpu"] for row in rows), 1e-9)
     return [
         str(len(rows)), share([row["relation"] for row in rows]), share([row["right"] for row in rows]),
-        *spread(right, "errors"), *spread(right, "lags"), spread(rows, "errors")[1],
+        *spread(right, "errors"), *spread(right, "lags"), _unclear(right), spread(rows, "errors")[1],
         share([row["false_locked"] for row in rows if row["verdict"]]),
         share([row["seam"] < 1 for row in rows if row["seam"] is not None]),
         f"{sum(exact)}/{len(exact)}", f"{pace:.0f}",
         ", ".join(f"{verdict} {count}" for verdict, count in sorted(verdicts.items())),
     ]  # fmt: skip
+
+
+def _unclear(rows: Sequence[Row]) -> str:
+    lost, found = sum(row["lost"] for row in rows), sum(len(row["lags"]) for row in rows)
+    return f"{100 * lost / (lost + found):.1f}" if lost + found else "-"
 
 
 def _p95(row: Row) -> float:

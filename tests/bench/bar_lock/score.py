@@ -21,12 +21,14 @@ WORST_LOCKED_MS = 15.0
 """A sound whose 95th percentile is above this is not locked, whatever is said of it."""
 
 ENVELOPE_RATE = 2000
-REACH_S, WINDOW_S = 0.080, 0.120
+REACH_S, WINDOW_S = 0.080, 0.060
 """Of the local lag: how far it is looked for, and how much to either side of a note is compared."""
-ALIKE = 0.5
-"""Correlation of the envelopes below which a note is not found again."""
-FAINT = 50
-"""Notes softer than this (MIDI velocity) are not looked for in the sound."""
+ALIKE, CLEARER = 0.5, 0.15
+"""Correlation of the envelopes from which a note is found again, and by how much it has to be higher there than
+anywhere beyond `ELSEWHERE_S` for the lag to be beyond doubt."""
+ELSEWHERE_S = 0.010
+PROMINENT = 0.25
+"""Notes whose rise in the ideal sound is less than this share of a strong note's are not looked for."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,24 @@ def by_beats(grid: Grid, beat_map: BeatMap) -> Callable[[Floats], Floats]:
 
 
 def lags(case: Case, answer: Answer) -> tuple[Floats, int]:
-    """By how many ms each sharp note of the answer's sound is late, told without any map: where the onset envelopes
-    around it agree best with those of the ideal sound. And the number of notes that were not found again."""
+    """By how many ms each prominent, sharp note of the answer's sound is late, told without any map: where the onset
+    envelopes around it agree best with those of the ideal sound. And how many of them were not found again. Notes that
+    could be mistaken for their neighbours in the ideal sound itself (rolls) are left out."""
     wanted, lead = ideal(case)
-    goal = attack_envelope(wanted, case.grid.rate)
-    got = attack_envelope(answer.audio, case.grid.rate)
-    notes = case.onsets[case.onsets["sharp"] & (case.onsets["velocity"] >= FAINT)]
+    rate = case.grid.rate
+    goal, got = attack_envelope(wanted, rate), attack_envelope(answer.audio, rate)
+    notes = case.onsets[case.onsets["sharp"]]
+    places = case.grid.frame_at(np.unique(np.round(notes["beat"], 2))) / rate
+    near = np.rint((places + lead / rate) * ENVELOPE_RATE).astype(int)
+    rises = np.array([_cut(goal, at - 6, at + 20).max() for at in near])
+    if not len(rises):
+        return np.zeros(0), 0
     found, lost = [], 0
-    for beat in np.unique(np.round(notes["beat"], 6)):
-        frame = float(case.grid.frame_at(beat)) / case.grid.rate
-        lag = _lag(goal, frame + lead / case.grid.rate, got, frame + answer.first / case.grid.rate)
+    for place in places[rises >= PROMINENT * np.percentile(rises, 90)]:
+        here, there = place + lead / rate, place + answer.first / rate
+        if there < 0 or there * rate >= answer.audio.shape[1] or _lag(goal, here, goal, here) is None:
+            continue
+        lag = _lag(goal, here, got, there)
         if lag is None:
             lost += 1
         else:
@@ -100,13 +110,13 @@ def lags(case: Case, answer: Answer) -> tuple[Floats, int]:
 
 
 def attack_envelope(audio: Audio, rate: int) -> Floats:
-    """How sharply the sound rises, at ENVELOPE_RATE: in four bands, on a logarithmic scale, over 2 ms."""
+    """How sharply the sound rises, at ENVELOPE_RATE: in four bands, on a logarithmic scale, over some milliseconds."""
     from scipy import signal
 
     edges = (30.0, 200.0, 800.0, 3200.0, 0.45 * min(rate, 22_050))
     count = int(audio.shape[1] / rate * ENVELOPE_RATE)
     at = np.arange(count) * (rate / ENVELOPE_RATE)
-    half = 0.001 * rate
+    half = 0.002 * rate
     total = np.zeros(count)
     for low, high in itertools.pairwise(edges):
         sections = signal.butter(2, (low, high), "bandpass", fs=rate, output="sos")
@@ -114,14 +124,14 @@ def attack_envelope(audio: Audio, rate: int) -> Floats:
         sums = np.concatenate([[0.0], np.cumsum(power)])
         places = np.arange(len(sums))
         mean = np.interp(at + half, places, sums) - np.interp(at - half, places, sums)
-        level = np.log1p(300.0 * mean / max(float(mean.max()), 1e-12))
+        level = np.log1p(50.0 * mean / max(float(mean.max()), 1e-12))
         total[1:] += np.maximum(np.diff(level), 0.0)
-    window = signal.windows.hann(7)
+    window = signal.windows.hann(11)
     return np.asarray(np.convolve(total, window / window.sum(), "same"))
 
 
 def _lag(goal: Floats, here: float, got: Floats, there: float) -> float | None:
-    """Seconds by which `got` around `there` is later than `goal` around `here`; None where they have little alike."""
+    """Seconds by which `got` around `there` is later than `goal` around `here`; None where that cannot be told."""
     width, reach = round(WINDOW_S * ENVELOPE_RATE), round(REACH_S * ENVELOPE_RATE)
     # Both centres are rounded to the envelope's grid; what the rounding takes is given back at the end.
     ours, theirs = round(here * ENVELOPE_RATE), round(there * ENVELOPE_RATE)
@@ -132,7 +142,9 @@ def _lag(goal: Floats, here: float, got: Floats, there: float) -> float | None:
     energy = np.concatenate([[0.0], np.cumsum(np.square(field))])
     alike = dots / np.sqrt(np.maximum((energy[size:] - energy[:-size]) * np.sum(np.square(pattern)), 1e-18))
     best = int(alike.argmax())
-    if alike[best] < ALIKE:
+    away = round(ELSEWHERE_S * ENVELOPE_RATE)
+    others = np.concatenate([alike[: max(0, best - away)], alike[best + away + 1 :]])
+    if alike[best] < ALIKE or alike[best] - others.max() < CLEARER:
         return None
     place = float(best)
     if 0 < best < len(alike) - 1:

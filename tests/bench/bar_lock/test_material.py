@@ -13,7 +13,7 @@ from studio.song.meter import Meter
 from tests.bench.bar_lock import material, music
 from tests.bench.bar_lock.case import Case, load, save
 from tests.bench.bar_lock.patterns import PATTERNS, Pattern
-from tests.bench.bar_lock.score import Answer, attack_envelope, lags, mapped
+from tests.bench.bar_lock.score import ENVELOPE_RATE, Answer, attack_envelope, lags, mapped
 from tests.bench.bar_lock.voices import render
 
 RATE = 48_000
@@ -144,4 +144,4 @@ def test_an_envelope_rises_at_the_attack():
     click = np.zeros((1, RATE), np.float32)
     click[0, RATE // 2] = 0.9
     envelope = attack_envelope(click, RATE)
-    assert abs(int(envelope.argmax()) / 2000 - 0.5) <= 0.0015
+    assert abs(int(envelope.argmax()) / ENVELOPE_RATE - 0.5) <= 0.003
