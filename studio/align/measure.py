@@ -10,11 +10,13 @@ how much the grid explains the onsets better than chance would, and only that co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.align.grid import Grid
+from studio.align.rivals import rival
 from studio.align.values import Floats, Onsets
 
 STRONG = 0.25
@@ -102,6 +104,8 @@ class GridFit:
     doubt."""
     attacks: float
     """How many sharp onsets there are, weak ones counting in part."""
+    rival: Fraction | None = None
+    """In bars: what the accents repeat with, where that is neither one nor two of them (see `rivals`)."""
 
     @property
     def clear(self) -> bool:
@@ -136,7 +140,8 @@ def measure(onsets: Onsets, frames: Floats, grid: Grid, free: int = 0) -> GridFi
     evidence *= share if evidence > 0 else 1.0
     if evidence <= 0:
         step = None
-    return replace(_errors(placed, step or SIXTEENTH), step=step, evidence=evidence, attacks=attacks)
+    fit = replace(_errors(placed, step or SIXTEENTH), step=step, evidence=evidence, attacks=attacks)
+    return replace(fit, rival=rival(onsets, frames, grid))
 
 
 def measure_on(step: Step | None, onsets: Onsets, frames: Floats, grid: Grid) -> Errors | None:

@@ -20,8 +20,8 @@ from studio.align.values import Heard, Material, Pulse
 
 SCHEMA, VERSION = "stemwright/bar-lock", 1
 
-LOCKED_P95_MS = 15.0
-"""Beyond this nineteen in twenty onsets are not on the grid by any ear's measure."""
+LOCKED_P95_MS = 13.0
+"""As measured: attacks are placed to some milliseconds, and beyond 15 ms nothing may be called locked."""
 LOCKED_WORST_MS = 12.0
 """The median of the worst stretch: a sound that leaves the grid for a while is not locked."""
 LOCKED_DRIFT_MS = 15.0
@@ -144,6 +144,11 @@ def judge(heard: Heard, after: GridFit) -> tuple[Verdict, str]:
         return Verdict.LOOSE, f"the tempo is uncertain (confidence {heard.tempo_confidence:.2f}); name it with --felt"
     if heard.downbeat_confidence < LEAST_DOWNBEAT_CONFIDENCE:
         return Verdict.LOOSE, f"where bar 1 begins is uncertain (confidence {heard.downbeat_confidence:.2f})"
+    if after.rival is not None:
+        return (
+            Verdict.LOOSE,
+            f"its accents come again after {after.rival} of a bar, not after one: its tempo is another",
+        )
     if not after.clear:
         return Verdict.LOOSE, f"its {errors.count} onsets follow no grid more closely than chance would"
     if errors.p95_ms > LOCKED_P95_MS:
@@ -233,6 +238,7 @@ def _grid(fit: GridFit) -> dict[str, Any]:
             "step": None if fit.step is None else fit.step.name,
             "swing": None if fit.step is None else fit.step.swing,
             "evidence": _rounded(fit.evidence, 1), "attacks": _rounded(fit.attacks, 1),
+            "rival": None if fit.rival is None else str(fit.rival),
         },
         "bias_ms": _rounded(fit.bias_ms), "drift_ms": _rounded(fit.drift_ms), "worst_ms": _rounded(fit.worst_ms),
     }  # fmt: skip

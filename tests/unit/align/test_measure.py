@@ -181,6 +181,37 @@ def test_a_moving_tempo_is_followed() -> None:
     assert fit.clear
 
 
+def played(pattern: list[float], bars: int) -> Onsets:
+    """Strengths for every sixteenth of a bar in 4/4 at 120 BPM, over and over."""
+    strength = np.tile(pattern, bars)
+    struck = np.flatnonzero(strength)
+    return onsets(struck / 8, strength[struck])
+
+
+BEAT = [1.0, 0, 0.2, 0.6, 0.7, 0, 0.2, 0, 0.2, 0, 0.9, 0, 0.7, 0, 0.2, 0.4]
+
+
+@pytest.mark.parametrize("ratio", [Fraction(4, 3), Fraction(3, 4), Fraction(2, 3), Fraction(3, 2)])
+def test_a_sound_that_repeats_with_other_bars_is_found_out(ratio: Fraction) -> None:
+    """Counted at a simple ratio to its tempo its onsets fall on a grid all the same."""
+    sound = played(BEAT, 12)
+    at = sound.seconds * RATE * float(ratio)
+    fit = measure(sound, at, grid())
+    assert fit.rival == ratio
+    assert measure(sound, sound.seconds * RATE, grid()).rival is None
+
+
+def test_what_repeats_with_its_bars_or_not_at_all_has_no_rival() -> None:
+    generator = np.random.default_rng(5)
+    for pattern in ([1.0, 0.0] * 8, [1.0, 0, 0, 0.5, 0, 0, 0.5, 0, 1.0, 0, 0, 0.5, 0, 0, 0.5, 0]):
+        sound = played(pattern, 8)
+        assert measure(sound, sound.seconds * RATE, grid()).rival is None
+    sound = played((generator.uniform(0, 1, 128) * (generator.uniform(0, 1, 128) < 0.5)).tolist(), 1)
+    assert measure(sound, sound.seconds * RATE, grid()).rival is None
+    short = played(BEAT, 1)
+    assert measure(short, short.seconds * RATE, grid()).rival is None
+
+
 def test_no_onsets_and_few_onsets() -> None:
     nothing = np.zeros(0)
     fit = measure(onsets(nothing), nothing, grid())

@@ -50,10 +50,11 @@ UNSURE = [
     (heard(material=Material.SUSTAINED), replace(FIT, attacks=2.0), "its sounds swell"),
     (heard(), replace(FIT, evidence=CLEAR - 0.1), "no grid more closely than chance"),
     (heard(), replace(FIT, step=None), "no grid more closely than chance"),
-    (heard(), replace(FIT, errors=Errors(64, 3.0, LOCKED_P95_MS + 0.1, 40.0)), "15 ms or more off the eighth grid"),
+    (heard(), replace(FIT, errors=Errors(64, 3.0, LOCKED_P95_MS + 0.1, 40.0)), "13 ms or more off the eighth grid"),
     (heard(), replace(FIT, worst_ms=14.0), "leaves the eighth grid by 14 ms for a while"),
     (heard(), replace(FIT, drift_ms=-22.0), "drifts by 22 ms"),
     (heard(), replace(FIT, errors=None), "too few attacks"),
+    (heard(), replace(FIT, rival=Fraction(4, 3)), "again after 4/3 of a bar"),
 ]
 
 
