@@ -57,7 +57,7 @@ def main() -> None:
             seconds = soundfile.info(sound).duration
             command = [
                 sys.executable, "-m", "studio", "align", str(sound), "--bpm", f"{BPM:g}", "--report", str(report),
-                "-o", str(folder / "out.wav"),
+                "-o", str(folder / "out.wav"), "--force",
             ]  # fmt: skip
             took = run(command, ROOT)
             said = json.loads(report.read_text(encoding="utf-8"))
