@@ -219,8 +219,8 @@ def _info(clip: Clipped, aligned: Aligned, order: Order, song: Song | None) -> C
         comment=f"{report.verdict}: {report.reason}", role=order.role, start_frame=clip.start_frame,
         markers=(Marker(clip.pickup_frames, f"bar {order.start_bar}"),),
         loudness=Loudness(
-            integrated=None if level is None or not math.isfinite(level.lufs) else level.lufs,
-            true_peak=None if level is None or not math.isfinite(level.true_peak_dbtp) else level.true_peak_dbtp,
+            integrated=None if level is None else _finite(level.lufs),
+            true_peak=None if level is None else _finite(level.true_peak_dbtp),
         ),
         section="" if section is None else section.kind,
         section_index=0 if song is None else _bar(song, order.start_bar)[0],
@@ -228,6 +228,10 @@ def _info(clip: Clipped, aligned: Aligned, order: Order, song: Song | None) -> C
         bpm=grid.tempo.bpm_at(grid.start), steady=len({bpm for s in inside for bpm in (s.bpm, s.bpm_end)}) == 1,
         meter=grid.meter, key=_root(report.key), loops=order.loop,
     )  # fmt: skip
+
+
+def _finite(level: float | None) -> float | None:
+    return level if level is not None and math.isfinite(level) else None
 
 
 def _root(key: KeyHeard | None) -> Key | None:

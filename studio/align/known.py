@@ -27,6 +27,9 @@ TOGETHER_S = 0.0005
 """Notes nearer than this share one attack."""
 AUDIBLE_DB = 10.0
 """By how much an attack must rise above what rings; else it is masked."""
+AROUND_S = 0.05
+"""How much on either side of a loop's join is looked at."""
+SEAM_MARGIN = 1.1
 QUIETEST = 1e-5
 """Full scale: a note that bends the waveform by less is not heard."""
 
@@ -68,6 +71,24 @@ def measure_known(audio: Audio, rate: int, frames: Floats) -> KnownFit:
     at = chosen[audible] / rate
     drift = robust_slope(at, late, np.ones(measured)) * float(at[-1] - at[0])
     return KnownFit(len(moments), measured, len(chosen) - measured, errors, float(np.median(late)), drift)
+
+
+def known_seam(audio: Audio, rate: int, frames: Floats) -> float:
+    """How sharply a loop's join bends the waveform, against what its notes do where they begin and what there is
+    around the join: below 1 it does not stand out. Arguments as of `measure_known`."""
+    length = audio.shape[1]
+    around = min(round(AROUND_S * rate), length // 2)
+    join = np.concatenate((audio[:, length - around :], audio[:, :around]), axis=1)
+    if join.shape[1] < 8:
+        return 0.0
+    bends = np.abs(np.diff(join, 2, axis=1)).max(axis=0)
+    place = slice(around - 3, around + 1)  # those that see both sides
+    here, inside = float(bends[place].max()), float(np.delete(bends, np.arange(len(bends))[place]).max(initial=0.0))
+    moments = _chosen(np.sort(frames[(frames >= 0) & (frames < length - 1)]), rate)
+    if len(moments):
+        first = np.rint(moments).astype(np.intp)
+        inside = max(inside, float(np.sqrt(_bends(audio, first, round(AFTER_S * rate)).max())))
+    return here / (SEAM_MARGIN * max(inside, QUIETEST))
 
 
 def _moments(frames: Floats, rate: int) -> Floats:

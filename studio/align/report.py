@@ -65,7 +65,7 @@ class Level:
 
     lufs: float
     """Minus infinity for silence."""
-    true_peak_dbtp: float
+    true_peak_dbtp: float | None = None
     dc: float | None = None
     """The largest mean of a channel, full scale 1."""
 
@@ -109,7 +109,8 @@ class Report:
         parts = {name: value for name, value in parts.items() if value is not None}
         if self.level is not None:
             parts["lufs"] = _rounded(self.level.lufs, 2)
-            parts["true_peak_dbtp"] = _rounded(self.level.true_peak_dbtp, 2)
+            if self.level.true_peak_dbtp is not None:
+                parts["true_peak_dbtp"] = _rounded(self.level.true_peak_dbtp, 2)
             if self.level.dc is not None:
                 parts["dc"] = _rounded(self.level.dc, 6)
         if self.key is not None:
