@@ -51,7 +51,7 @@ class Cascade:
         """
         for start in range(0, x.shape[1], CHUNK):
             piece: Sound = x[:, start : start + CHUNK]
-            if not piece.any() and self._rests():
+            if self._rests() and not piece.any():
                 out[:, start : start + CHUNK] = 0.0
                 continue
             for number, system in enumerate(self._systems):
@@ -173,8 +173,9 @@ def _levels(turn: Doubles) -> list[_Level]:
     """The levels for the blocks of a chunk; `turn` is what a block does to the state before it."""
     levels = []
     order, count, rows = len(turn), CHUNK // _BLOCK, _ROWS
+    width = _WIDTH
     while count > 1:
-        group = min(1 << (_WIDTH // order).bit_length() - 1, count)
+        group = min(1 << (width // order).bit_length() - 1, count)
         powers = _powers(turn, group)
         made = np.zeros((group, order, group + 1, order))
         for kick in range(group):
@@ -182,7 +183,7 @@ def _levels(turn: Doubles) -> list[_Level]:
         onward = powers[:group].transpose(1, 0, 2).reshape(order, -1)
         levels.append(_Level(rows // group, _cleared(made.reshape(group * order, -1)), _cleared(onward)))
         turn, count = powers[group], count // group
-        rows = count
+        rows, width = count, 2 * _WIDTH  # far fewer: larger products save a level
     return levels
 
 

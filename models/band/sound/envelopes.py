@@ -20,7 +20,7 @@ SILENT_DB = 84.0  #: a note further down than this below its start is over
 MAX_RELEASE_SECONDS = 12.0
 MIN_RELEASE_SECONDS = 2.0 ** (-7200 / 1200)  #: 16 ms, so that no release can click
 _END_FADE_SECONDS = 0.004
-_CACHE_BYTES = 8 << 20
+_CACHE_BYTES = 16 << 20
 _gains = ByteCache(_CACHE_BYTES)
 
 

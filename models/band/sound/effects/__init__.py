@@ -1,6 +1,7 @@
 """Effects: arrays in, arrays out, (2, frames) float32, full scale +-1.0.
 
-None of them delays the dry sound.
+None of them delays the dry sound. Those that take an `out` write there, which may be the sound itself: that saves
+fetching new memory for every step.
 """
 
 from models.band.sound.effects.chain import Chain, EffectError, parse_chain

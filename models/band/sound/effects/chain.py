@@ -116,27 +116,30 @@ class Chain:
             x = wet
         if self.sidechain is not None:
             s = self.sidechain
-            x = dynamics.duck(x, triggers, rate, s.depth_db, s.attack_ms, s.release_ms)
+            x = dynamics.duck(x, triggers, rate, s.depth_db, s.attack_ms, s.release_ms, out=x)
         if self.pan:
-            x = stereo.pan(x, self.pan)
+            x = stereo.pan(x, self.pan, out=x)
         if self.gain_db:
-            x = x * np.float32(10 ** (self.gain_db / 20))
+            x *= np.float32(10 ** (self.gain_db / 20))
         return x
 
     def _insert(self, x: Floats, rate: int) -> Floats:
-        x = tone.equalize(x, rate, self.eq)
+        """The effects before the sends; a new array, on which all that follows may work."""
+        x = tone.equalize(x, rate, self.eq) if self.eq else x.copy()
         if self.compress is not None:
             c = self.compress
-            x = dynamics.compress(x, rate, c.threshold_db, c.ratio, c.attack_ms, c.release_ms, c.makeup_db, c.knee_db)
+            gain = (c.threshold_db, c.ratio, c.attack_ms, c.release_ms, c.makeup_db, c.knee_db)
+            x = dynamics.compress(x, rate, *gain, out=x)
         if self.saturate is not None:
-            x = tone.remove_dc(clip.saturate(x, self.saturate.drive_db), rate)
+            x = clip.saturate(x, self.saturate.drive_db)
+            x = tone.remove_dc(x, rate, out=x)
         if self.lofi is not None:
             old = self.lofi
             x = tape.lofi(x, rate, old.low_hz, old.high_hz, old.wow, old.flutter, old.bits)
         if self.chorus is not None:
             x = echo.chorus(x, rate, self.chorus.depth_ms, self.chorus.hz, self.chorus.mix)
         if self.width is not None:
-            x = stereo.width(x, rate, self.width)
+            x = stereo.width(x, rate, self.width, out=x)
         return x
 
     def tail_seconds(self, bpm: float) -> float:

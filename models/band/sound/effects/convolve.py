@@ -49,22 +49,28 @@ class Convolver:
         self._products = np.empty((_ROWS, _BINS), np.complex64)
         self._out = np.empty((_ROWS, 2 * half), np.float32)
 
-    def push(self, piece: Floats) -> Floats:
-        """The next piece (frames,), convolved; only the last one may be shorter than `size`."""
+    def push(self, piece: Floats, out: Floats) -> None:
+        """Convolve the next piece (frames,) into `out`; only the last one may be shorter than `size`."""
         half, past = self._response.half, len(self._response.gains) - 1
         self._x[:half] = self._x[-half:]
         self._x[half : half + len(piece)] = piece
         self._x[half + len(piece) :] = 0.0
-        silent = not self._x.any()
-        if silent and not self._spectra[_ROWS:].any():  # a part that rests, and nothing rings any more
+        sounds = self._x.reshape(-1, half).any(axis=1)
+        live = int(np.max(np.flatnonzero(sounds), initial=-1)) + 1  # the blocks from here on hear nothing
+        if not live and not self._spectra[_ROWS:].any():  # nor does anything ring any more
             self._spectra[:] = 0.0
-            return np.zeros_like(piece)
-        self._spectra[:past] = self._spectra[_ROWS:].copy()
+            out[:] = 0.0
+            return
+        self._spectra[:past] = self._spectra[_ROWS:]
+        heard, silent = self._spectra[past : past + live], self._spectra[past + live :]
         # numpy transforms in float32 only where it also divides by the size; the gains make up for it.
-        np.fft.rfft(self._blocks, axis=1, norm="forward", out=self._spectra[past:])  # type: ignore[arg-type]
+        np.fft.rfft(self._blocks[:live], axis=1, norm="forward", out=heard)  # type: ignore[arg-type]
+        silent[:] = 0.0
         self._multiply()
         np.fft.irfft(self._total, 2 * half, axis=1, out=self._out)  # type: ignore[arg-type]
-        return self._out[:, half:].reshape(-1)[: len(piece)]
+        for row in range(-(-len(piece) // half)):
+            part = out[row * half : (row + 1) * half]
+            part[:] = self._out[row, half : half + len(part)]
 
     def _multiply(self) -> None:
         """Sum up the products of the partitions with the spectra of the blocks that they answer."""

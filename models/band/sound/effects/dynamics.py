@@ -26,6 +26,7 @@ def compress(
     release_ms: float,
     makeup_db: float = 0.0,
     knee_db: float = 6.0,
+    out: Floats | None = None,
 ) -> Floats:
     """Feed-forward peak compressor, channels linked.
 
@@ -37,7 +38,7 @@ def compress(
     wanted = -static_reduction(level, threshold_db, ratio, knee_db)
     gain = _follow(wanted, np.exp(-1000 * block / rate / attack_ms), np.exp(-1000 * block / rate / release_ms))
     linear = (10 ** ((gain + makeup_db) / 20)).astype(np.float32)
-    return _apply_blocks(x, linear, block)
+    return _apply_blocks(x, linear, block, np.empty_like(x) if out is None else out)
 
 
 def block_peaks(x: Floats, block: int) -> Floats:
@@ -76,17 +77,15 @@ def _follow(wanted: NDArray[np.float64], fall: float, rise: float) -> NDArray[np
     )
 
 
-def _apply_blocks(x: Floats, gain: Floats, block: int) -> Floats:
-    """Multiply by block gains joined by straight lines."""
-    step = np.append(gain[1:], gain[-1:]) - gain
-    ramp = np.arange(block, dtype=np.float32) / np.float32(block)
-    out = np.empty_like(x)
+def _apply_blocks(x: Floats, gain: Floats, block: int, out: Floats) -> Floats:
+    """Multiply by block gains joined by straight lines, into `out`."""
+    lines = np.stack([gain, np.append(gain[1:], gain[-1:]) - gain], axis=1)
+    ramp = np.stack([np.ones(block, np.float32), np.arange(block, dtype=np.float32) / np.float32(block)])
     some = max(1, _CHUNK // block)
     for first in range(0, len(gain), some):
         part = slice(first * block, min((first + some) * block, x.shape[1]))
-        curve = step[first : first + some, None] * ramp
-        curve += gain[first : first + some, None]
-        np.multiply(x[:, part], curve.reshape(-1)[: part.stop - part.start], out=out[:, part])
+        curve = (lines[first : first + some] @ ramp).reshape(-1)
+        np.multiply(x[:, part], curve[: part.stop - part.start], out=out[:, part])
     return out
 
 
@@ -97,6 +96,7 @@ def duck(
     depth_db: float,
     attack_ms: float = 2.0,
     release_ms: float = 180.0,
+    out: Floats | None = None,
 ) -> Floats:
     """Side-chain by known onsets: `depth_db` down within `attack_ms` of each, back up over `release_ms`.
 
@@ -112,4 +112,4 @@ def duck(
         if 0 <= onset < len(gain):
             part = gain[onset : onset + len(dip)]
             np.minimum(part, dip[: len(part)], out=part)
-    return x * gain
+    return np.multiply(x, gain, out=out)

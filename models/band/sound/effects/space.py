@@ -39,6 +39,7 @@ _SPACES = {
 }
 KINDS = (*_SPACES, "spring")
 
+_COLUMNS = 256
 _CROSS = 0.25  # how much of each side is heard in the other side's response
 
 
@@ -67,7 +68,7 @@ def reverb(
             feed = x[1 - side, start:stop] * np.float32(_CROSS)
             feed += x[side, start:stop]
             feed *= np.float32(level / np.hypot(1.0, _CROSS))
-            out[side, lag + start : lag + stop] = convolver.push(feed)
+            convolver.push(feed, out[side, lag + start : lag + stop])
     return out
 
 
@@ -95,9 +96,9 @@ def _diffuse(
     space: _Space, rate: int, frames: int, seconds: float, damp: float, random: np.random.Generator
 ) -> NDArray[np.float64]:
     """Early reflections, then noise that decays in each octave at that octave's own pace (Moorer 1979)."""
-    time = np.arange(frames) / rate
     noise = random.standard_normal((frames, 2)).T * np.sqrt(rate / 48000)
-    spectrum = np.fft.rfft(noise, axis=1)
+    # numpy transforms in float32 only where it also divides by the size.
+    spectrum = np.fft.rfft(noise.astype(np.float32), axis=1, norm="forward")
     hz = np.fft.rfftfreq(frames, 1 / rate)
     octave = np.log2(np.maximum(hz, 1.0) / 1000.0)
     field = np.zeros((2, frames))
@@ -113,11 +114,18 @@ def _diffuse(
             pace = space.low_ratio ** (-centre / 4.0)
         else:
             pace = (space.high_ratio * (1.0 - 0.75 * damp)) ** (centre / 3.6)
-        field += np.fft.irfft(spectrum * share, frames, axis=1) * np.exp(-6.9078 * time / (seconds * pace))
-    field *= 1.0 - np.exp(-time * 1000 / space.build_ms)
+        band = np.fft.irfft(spectrum * share.astype(np.float32), frames, axis=1)
+        field += band * _decay(frames, -6.9078 / (seconds * pace * rate))
+    field *= 1.0 - _decay(frames, -1000.0 / (space.build_ms * rate))
     field /= np.sqrt(np.sum(field**2, axis=1, keepdims=True))
     early = _early(space, rate, frames, random)
     return _band(np.sqrt(1 - space.early_share) * field + np.sqrt(space.early_share) * early, rate, space.band_hz)
+
+
+def _decay(frames: int, slope: float) -> NDArray[np.float64]:
+    """exp(slope * n): a product of few exponentials, for they are slow to compute."""
+    rows = np.exp(slope * _COLUMNS * np.arange(-(-frames // _COLUMNS)))
+    return np.outer(rows, np.exp(slope * np.arange(_COLUMNS))).reshape(-1)[:frames]
 
 
 def _early(space: _Space, rate: int, frames: int, random: np.random.Generator) -> NDArray[np.float64]:

@@ -13,9 +13,9 @@ Floats = NDArray[np.float32]
 _MONO_BELOW_HZ = 120.0
 
 
-def width(x: Floats, rate: int, amount: float) -> Floats:
+def width(x: Floats, rate: int, amount: float, out: Floats | None = None) -> Floats:
     """Scale the side signal above 120 Hz, mono below: 0 is mono, 2 twice as wide; the mono sum stays."""
-    out = np.empty_like(x)
+    out = np.empty_like(x) if out is None else out
     highpass = Cascade(biquad(Band("highpass", _MONO_BELOW_HZ), rate), 1)
     for start in range(0, x.shape[1], CHUNK):
         part = slice(start, start + CHUNK)
@@ -29,8 +29,8 @@ def width(x: Floats, rate: int, amount: float) -> Floats:
     return out
 
 
-def pan(x: Floats, position: float) -> Floats:
+def pan(x: Floats, position: float, out: Floats | None = None) -> Floats:
     """Constant power: -1 left, 0 unchanged, +1 right (the side that stays is then 3 dB up)."""
     angle = (position + 1.0) * np.pi / 4
     gains = np.array([[np.cos(angle)], [np.sin(angle)]]) * np.sqrt(2.0)
-    return x * gains.astype(np.float32)
+    return np.multiply(x, gains.astype(np.float32), out=out)

@@ -85,14 +85,14 @@ def butterworth(kind: str, hz: float | tuple[float, float], rate: int, order: in
     return np.array([[*ends, 0.0, 1.0 + corner, corner - 1.0, 0.0]]) / (1.0 + corner)
 
 
-def run_filter(sections: NDArray[np.float64], x: Floats) -> Floats:
+def run_filter(sections: NDArray[np.float64], x: Floats, out: Floats | None = None) -> Floats:
     """`x` (channels, frames) through second-order sections, from rest."""
-    out = np.empty_like(x)
+    out = np.empty_like(x) if out is None else out
     Cascade(sections, len(x)).run(x, out)
     return out
 
 
-def remove_dc(x: Floats, rate: int) -> Floats:
+def remove_dc(x: Floats, rate: int, out: Floats | None = None) -> Floats:
     """First-order high-pass at 8 Hz: takes a standing offset away, from rest, without an edge of its own."""
     pole = np.exp(-2 * np.pi * 8.0 / rate)
-    return run_filter(np.array([[(1 + pole) / 2, -(1 + pole) / 2, 0.0, 1.0, -pole, 0.0]]), x)
+    return run_filter(np.array([[(1 + pole) / 2, -(1 + pole) / 2, 0.0, 1.0, -pole, 0.0]]), x, out)

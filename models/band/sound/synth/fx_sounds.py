@@ -195,7 +195,8 @@ def shimmer(held: int, rate: int) -> Sound:
         hz = (1046.5, 1568.0, 2093.0, 3136.0, 4186.0)[int(random.integers(5))] * 2 ** (random.normal(0, 4) / 1200)
         side = random.random()
         part = min(length, held - start)
-        tone = np.sin(2 * np.pi * hz * np.arange(part) / rate) * grain[:part] * (1046.5 / hz) ** 0.5
+        turning = np.array([2j * np.pi * hz / rate])
+        tone = ringing(turning, np.array([(1046.5 / hz) ** 0.5 + 0j]), part) * grain[:part]
         out[0, start : start + part] += tone * np.cos(side * np.pi / 2)
         out[1, start : start + part] += tone * np.sin(side * np.pi / 2)
         seconds += random.exponential(0.07)

@@ -67,9 +67,10 @@ def render_note(patch: Patch, note: NoteId, frames: int, rate: int, bpm: float) 
     if patch.drive_db > 0.0:
         # Saws and subs in step are lopsided, and a clipper turns that into an offset.
         frames = wanted
-        sound = remove_dc(soft_clip(sound, 10 ** (patch.drive_db / 20))[:, :frames], rate)
+        sound = soft_clip(sound, 10 ** (patch.drive_db / 20))[:, :frames]
+        sound = remove_dc(sound, rate, out=sound)
     if patch.family == "bass" and any(o.spread for o in patch.osc):
-        sound = width(sound, rate, 1.0)  # what is low is in the middle, on any loudspeaker
+        sound = width(sound, rate, 1.0, out=sound)  # what is low is in the middle, on any loudspeaker
     if patch.amp.sustain == 0.0:
         end = note_length(patch, frames + 1, rate)
         fade = round(0.005 * rate)
