@@ -19,8 +19,13 @@ from studio.align.values import BeatMap, Floats, Onsets
 
 _DIVISIONS = (0.0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 _CLASS_WEIGHTS = (1.0, 0.3, 0.25, 0.6, 0.25, 0.3)
-_TOLERANCE = 0.075
-"""Of a unit: an attack further from every division tells nothing about the beat."""
+_TOLERANCE, _COARSE = 0.075, 0.15
+"""Of a unit: an attack further from every division tells nothing about the beat. Of halves alone, while the course is
+rough, and for swells."""
+_HARD, _SOFT = 0.75, 0.35
+_LATEST_S = 0.2
+_STRAY = 0.12
+"""Of a unit: no course that is tried for being simpler may lie further from the one that was found."""
 _STIFFNESS = (1e5, 1e4, 1e3, 1e2, 10.0)
 """Penalties on squared changes of a unit's length, against squared distances of attacks."""
 _ROUNDS = 6
@@ -57,22 +62,44 @@ class _Points:
         return _Points(self.seconds[chosen], self.beats[chosen], self.weights[chosen], self.classes[chosen])
 
 
+def without_lateness(rough: BeatMap, onsets: Onsets) -> tuple[BeatMap, Onsets]:
+    """A course and onsets without what swells are heard late by. `rough` counts units.
+
+    A swell is noticed when it has risen; where the same sound also begins sharply, out of silence, that tells how late.
+    """
+    hard, soft = onsets.sharpness > _HARD, onsets.sharpness < _SOFT
+    if has_attacks(onsets) or not hard.any() or not soft.any():
+        return rough, onsets
+    halves = np.rint(2 * rough.beats_at(onsets.seconds)) / 2
+    late = onsets.seconds - rough.seconds_at(halves)
+    behind = _median(late[soft], onsets.strength[soft]) - _median(late[hard], onsets.strength[hard])
+    behind = min(max(behind, 0.0), _LATEST_S)
+    seconds = onsets.seconds - np.where(soft, behind, 0.0)
+    order = np.argsort(seconds, kind="stable")
+    moved = Onsets(seconds[order], onsets.strength[order], onsets.low[order], onsets.sharpness[order])
+    return BeatMap(rough.seconds - behind, rough.beats), moved
+
+
 def settle(rough: BeatMap, onsets: Onsets, unit: float) -> BeatMap:
     """`rough` moved onto the onsets near it, smoothly; `unit` in beats."""
+    sharp = has_attacks(onsets)
     knots = _knots(rough, unit)
     current = rough
     points = _assign(current, onsets, unit, coarse=True)
-    for stiffness in (1e4, 1e3, 1e3) if has_attacks(onsets) else (1e5, 1e4):
+    for stiffness in (1e4, 1e3, 1e3) if sharp else (1e5, 1e4, 1e4):
         if len(points.seconds) < _FEWEST:
             return rough
         current = _safe(knots, _smooth(points, knots, unit, stiffness), rough)
-        points = _without_offsets(current, _assign(current, onsets, unit, coarse=False))
+        points = _assign(current, onsets, unit, coarse=not sharp)
+        points = _without_offsets(current, points) if sharp else points
     return current
 
 
 def choose(settled: BeatMap, onsets: Onsets, unit: float, grid: Grid) -> Course:
     """The simplest course near `settled`, whose beat 0 is the downbeat of bar 1, that explains the onsets."""
-    points = _without_offsets(settled, _assign(settled, onsets, unit, coarse=False))
+    sharp = has_attacks(onsets)
+    points = _assign(settled, onsets, unit, coarse=not sharp)
+    points = _without_offsets(settled, points) if sharp else points
     if len(points.seconds) < _FEWEST:
         return Course("drift", settled, float("inf"))
     return _chosen(points, _knots(settled, unit), unit, grid, onsets, settled)
@@ -93,7 +120,7 @@ def _assign(current: BeatMap, onsets: Onsets, unit: float, *, coarse: bool) -> _
     distance = np.abs(part[:, None] - divisions)
     nearest = np.where(weights > 0, distance, np.inf).argmin(axis=1)
     off = distance[np.arange(len(at)), nearest]
-    near = off < _TOLERANCE * (1.6 if coarse else 1.0)
+    near = off < (_COARSE if coarse else _TOLERANCE)
     weight = weights[nearest] * onsets.strength * (0.15 + onsets.sharpness**2)
     classes = np.where(nearest == len(_DIVISIONS), 0, nearest)
     return _Points(onsets.seconds, (whole + divisions[nearest]) * unit, weight, classes).some(near & (weight > 0))
@@ -165,7 +192,14 @@ def _chosen(points: _Points, knots: Floats, unit: float, grid: Grid, onsets: Ons
     there = (knots >= points.beats.min() - unit) & (knots <= points.beats.max() + unit)
     inside = knots[there]
     courses = _candidates(points, inside, unit, grid, has_attacks(onsets))
-    costs = [_cost(points, fit) for _, fit in courses]
+    # A simpler course is another reading of the same beats, not of others.
+    reach = _STRAY * float(np.diff(rough.seconds_at(inside)).mean())
+    courses = [
+        (kind, fit) for kind, fit in courses if np.abs(fit(points)(inside) - rough.seconds_at(inside)).max() < reach
+    ]
+    if not courses:
+        return Course("drift", rough, _median(np.abs(points.seconds - rough.seconds_at(points.beats)), points.weights))
+    costs = [_cost(points, fit, reach / 2) for _, fit in courses]
     least = min(costs)
     number = next(k for k, cost in enumerate(costs) if cost <= least * _SIMPLER + _AS_GOOD_S)
     kind, fit = courses[number]
@@ -232,8 +266,8 @@ def _polynomial(x: Floats, y: Floats, weights: Floats, degree: int) -> Floats:
     return coefficients
 
 
-def _cost(points: _Points, fit: _Fit) -> float:
-    """How far attacks are from courses that were fitted without them: a robust mean, in seconds."""
+def _cost(points: _Points, fit: _Fit, most: float) -> float:
+    """How far attacks are from courses fitted without them: a mean in seconds, each counting `most` at most."""
     beats = np.rint(points.beats).astype(np.intp)
     late = np.full(len(points.seconds), np.nan)
     for fold in range(_FOLDS):
@@ -243,4 +277,4 @@ def _cost(points: _Points, fit: _Fit) -> float:
     known = np.isfinite(late)
     if not known.any():
         return float("inf")
-    return float(np.sum(np.minimum(np.abs(late[known]), 0.03) * points.weights[known]) / points.weights[known].sum())
+    return float(np.sum(np.minimum(np.abs(late[known]), most) * points.weights[known]) / points.weights[known].sum())

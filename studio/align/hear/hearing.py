@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from studio.align.hear.bars import BarShape
-from studio.align.hear.beats import Course, choose, settle
+from studio.align.hear.beats import Course, choose, settle, without_lateness
 from studio.align.hear.downbeat import Downbeat, beginning, find_downbeat
 from studio.align.hear.features import Features, features
 from studio.align.hear.onsets import find_onsets, has_attacks, sound_span
@@ -18,6 +18,7 @@ from studio.align.values import BeatMap, Floats, Heard, Material, Onsets, Pulse,
 _ANY_TEMPO, _NEAR_TEMPO = 2**0.5, 1.12
 _SPREAD, _NEAR_SPREAD = 0.12, 0.05
 _FEWEST_ONSETS = 3
+_SOFT_PULSE = -0.1
 _NO_PULSE = 0.1
 """Confidence in the tempo below which there is no pulse to speak of."""
 _SOFT_GAIN = 0.5
@@ -49,13 +50,13 @@ def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
         return _without_pulse(heard, onsets)
     reading = _best_reading(heard, onsets, shape, wish)
     settled = _from_bar_one(reading, beginning(heard, onsets), shape)
-    course = choose(settled, onsets, float(shape.unit), wish.grid)
-    confidence = _confidence(course, onsets, shape, reading)
-    if confidence < _NO_PULSE:
+    course = choose(settled, reading.onsets, float(shape.unit), wish.grid)
+    confidence = _confidence(course, reading.onsets, shape, reading)
+    if confidence < 0.0 or (confidence < _NO_PULSE and (has_attacks(onsets) or reading.path.gain < _SOFT_PULSE)):
         return _without_pulse(heard, onsets)
     begin, end = sound_span(heard)
     return Heard(
-        seconds=heard.seconds, material=_material(onsets, heard), onsets=onsets, pulse=_pulse(course),
+        seconds=heard.seconds, material=_material(onsets, heard), onsets=reading.onsets, pulse=_pulse(course),
         beat_map=course.beat_map, bpm=course.beat_map.bpm, felt_bpm=course.beat_map.bpm,
         tempo_confidence=confidence, downbeat_confidence=reading.downbeat.probability,
         first_sound=begin, last_sound=end,
@@ -77,6 +78,8 @@ class _Reading:
     """One way to count a sound: its units in time, from 0 on, and where bars begin."""
 
     path: Path
+    onsets: Onsets
+    """As they would be without what swells are heard late by."""
     units: BeatMap
     downbeat: Downbeat
     likelihood: float
@@ -91,12 +94,14 @@ def _best_reading(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) 
 
     def read(centre: float, reach: float, spread: float, bonus: float) -> _Reading:
         path = follow(heard, shape, centre, reach, spread)
-        units = settle(BeatMap(path.seconds, np.arange(len(path.seconds), dtype=np.float64)), onsets, 1.0)
-        downbeat = find_downbeat(units, path, heard, onsets, shape, wish.grid.bars)
+        counted = BeatMap(path.seconds, np.arange(len(path.seconds), dtype=np.float64))
+        counted, punctual = without_lateness(counted, onsets)
+        units = settle(counted, punctual, 1.0)
+        downbeat = find_downbeat(units, path, heard, punctual, shape, wish.grid.bars)
         nats = path.gain * (_GAIN + _GAIN_SECONDS * min(heard.seconds, 30.0))
         apart = math.log(units.bpm * float(shape.unit) / bpm) / asked
         likelihood = nats - _APART * apart**2 + _COUNT * downbeat.count + _VOTES * downbeat.votes + bonus
-        return _Reading(path, units, downbeat, likelihood)
+        return _Reading(path, punctual, units, downbeat, likelihood)
 
     found = [read(bpm, reach, spread, _FIRST)]
     heard_bpm = found[0].units.bpm * float(shape.unit)
@@ -120,7 +125,7 @@ def _from_bar_one(reading: _Reading, begin: float, shape: BarShape) -> BeatMap:
 
 def _confidence(course: Course, onsets: Onsets, shape: BarShape, reading: _Reading) -> float:
     """How much the attacks gather at places in the beat, whichever these are, beyond what chance would give: 0..1;
-    where nothing is sharp, how much better bars explain the changes of harmony than nothing does.
+    where nothing is sharp, how much better bars explain the changes of harmony than nothing does. -1: by no means.
 
     The largest Fourier coefficient of the attacks' phases (Rayleigh's test), for divisions of the beat up to six.
     """
@@ -129,8 +134,9 @@ def _confidence(course: Course, onsets: Onsets, shape: BarShape, reading: _Readi
     gathered = max(abs(np.sum(weights * np.exp(2j * np.pi * k * phase))) for k in range(1, 7))
     chance = min(0.95, 1.7 * float(np.sqrt(np.sum(weights**2))))
     rayleigh = float(np.clip((gathered - chance) / (1.0 - chance), 0.0, 1.0))
-    bars = float(course.beat_map.beats_at(onsets.seconds[-1]) - course.beat_map.beats_at(onsets.seconds[0]))
-    rayleigh *= min(1.0, len(onsets) * float(shape.beats) / max(bars, 1.0))  # a drone's few swells prove nothing
+    beats = float(course.beat_map.beats_at(onsets.seconds[-1]) - course.beat_map.beats_at(onsets.seconds[0]))
+    if len(onsets) < beats / float(shape.beats) / 2:
+        return -1.0  # a drone's few swells prove nothing
     if has_attacks(onsets):
         return rayleigh
     return max(rayleigh, 0.5 * float(np.clip(1.0 - math.exp(-reading.path.gain / _SOFT_GAIN), 0.0, 1.0)))
