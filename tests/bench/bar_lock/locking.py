@@ -87,11 +87,25 @@ def report(rows: Sequence[Row], worst: int) -> str:
             lines.append([f"  {method}", *_figures(own)])
     text = [columns(lines), f"worst of {methods[0]} (off: beats from bar 1; scale: its tempo over the true one)"]
     first = [row for row in rows if row["method"] == methods[0]]
-    for row in sorted(first, key=lambda row: (row["false_locked"], not row["right"], _p95(row)), reverse=True)[:worst]:
-        judged = "FALSE LOCKED" if row["false_locked"] else "ok" if row["right"] else "wrong"
-        found = f"p95 {_p95(row):8.1f} ms, off {row['off']:+.2f}, scale {row['scale']:.3f}"
-        text.append(f"  {judged:12} {row['verdict']:6} {found}: {row['says']}")
+    text += [_told(row) for row in sorted(first, key=_badness, reverse=True)[:worst]]
     return "\n".join(text)
+
+
+def _told(row: Row) -> str:
+    """One line on a case: what went wrong with it, how far off it is, what it is."""
+    judged = "FALSE LOCKED" if row["false_locked"] else "ok" if row["right"] else "wrong"
+    more = ", not left alone" if row["exact"] is False else ""
+    more += f", seam {row['seam']:.2f}" if _stands_out(row) else ""
+    found = f"p95 {_p95(row):8.1f} ms, off {row['off']:+.2f}, scale {row['scale']:.3f}"
+    return f"  {judged:12} {row['verdict']:6} {found}{more}: {row['says']}"
+
+
+def _badness(row: Row) -> tuple[bool, bool, bool, bool, float]:
+    return row["false_locked"], not row["right"], row["exact"] is False, _stands_out(row), _p95(row)
+
+
+def _stands_out(row: Row) -> bool:
+    return row["seam"] is not None and row["seam"] >= 1
 
 
 def _figures(rows: Sequence[Row]) -> list[str]:
