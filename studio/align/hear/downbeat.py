@@ -69,8 +69,7 @@ def find_downbeat(course: BeatMap, path: Path, heard: Features, onsets: Onsets, 
 def _length(offset: float, course: BeatMap, onsets: Onsets, shape: BarShape, bars: int) -> list[float]:
     """Whether the sound then has as many bars as were asked for (or half, or twice as many), and how full its last
     bar is."""
-    late = onsets.seconds[onsets.strength > 0.15]
-    length = (float(course.beats_at(late[-1] if len(late) else onsets.seconds[-1])) - offset) / shape.units + 0.02
+    length = (float(course.beats_at(last_attack(onsets))) - offset) / shape.units + 0.02
     lines = np.floor((float(course.beats_at(onsets.seconds[0])) - offset) / shape.units + 0.5)
     count = int(np.ceil(length - lines))
     return [float(count in (bars, 2 * bars, bars / 2)), float(length - np.floor(length))]
@@ -139,6 +138,12 @@ def beginning(heard: Features, onsets: Onsets) -> float:
     if not len(near):
         return begin
     return float(onsets.seconds[near[np.argmax(onsets.strength[near])]])
+
+
+def last_attack(onsets: Onsets) -> float:
+    """The second of the last onset that is more than a stir in what rings."""
+    clear = onsets.seconds[onsets.strength > 0.15]
+    return float(clear[-1] if len(clear) else onsets.seconds[-1])
 
 
 def _folded(offset: float, inside: Floats, units: int, last: float) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 
 from studio.align.hear.bars import BarShape
 from studio.align.hear.beats import Course, choose, settle, without_lateness
-from studio.align.hear.downbeat import Downbeat, beginning, find_downbeat
+from studio.align.hear.downbeat import Downbeat, beginning, find_downbeat, last_attack
 from studio.align.hear.features import Features, features
 from studio.align.hear.onsets import find_onsets, has_attacks, sound_span
 from studio.align.hear.track import Path, follow
@@ -18,6 +18,8 @@ from studio.align.values import BeatMap, Floats, Heard, Material, Onsets, Pulse,
 _ANY_TEMPO, _NEAR_TEMPO = 2**0.5, 1.12
 _SPREAD, _NEAR_SPREAD = 0.12, 0.05
 _FEWEST_ONSETS = 3
+_PICKUP, _PICKUP_OF_ASKED = 0.47, 0.2
+"""Of a bar: a sound that begins this far into one begins with a pickup to the next."""
 _SOFT_PULSE = -0.1
 _NO_PULSE = 0.1
 """Confidence in the tempo below which there is no pulse to speak of."""
@@ -49,7 +51,7 @@ def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
     if len(onsets) < _FEWEST_ONSETS:
         return _without_pulse(heard, onsets)
     reading = _best_reading(heard, onsets, shape, wish)
-    settled = _from_bar_one(reading, beginning(heard, onsets), shape)
+    settled = _from_bar_one(reading, beginning(heard, onsets), shape, wish.grid.bars)
     course = choose(settled, reading.onsets, float(shape.unit), wish.grid)
     confidence = _confidence(course, reading.onsets, shape, reading)
     if confidence < 0.0 or (confidence < _NO_PULSE and (has_attacks(onsets) or reading.path.gain < _SOFT_PULSE)):
@@ -112,13 +114,15 @@ def _best_reading(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) 
     return max(found, key=lambda reading: reading.likelihood)
 
 
-def _from_bar_one(reading: _Reading, begin: float, shape: BarShape) -> BeatMap:
+def _from_bar_one(reading: _Reading, begin: float, shape: BarShape, bars: int) -> BeatMap:
     """The course with the downbeat of bar 1 as beat 0: of the bar in which the sound begins, or of the next one if it
-    begins in a bar's second half."""
+    begins in a bar's second half, or earlier and only so has as many bars as were asked for."""
     units, offset = reading.units, reading.downbeat.offset
-    bars = (float(units.beats_at(begin)) - offset) / shape.units
-    whole = math.floor(bars + 0.12 / shape.units)
-    if bars - whole >= 0.5:
+    into = (float(units.beats_at(begin)) - offset) / shape.units
+    whole = math.floor(into + 0.12 / shape.units)
+    last = (float(units.beats_at(last_attack(reading.onsets))) - offset) / shape.units
+    one_more = math.ceil(last - whole + 0.02) == bars + 1
+    if into - whole >= (_PICKUP_OF_ASKED if one_more else _PICKUP):
         whole += 1
     return BeatMap(units.seconds, (units.beats - offset - whole * shape.units) * float(shape.unit))
 

@@ -24,7 +24,7 @@ _STEADINESS = 110.0
 """How unlikely it is that the tempo changes at a beat: exp(-this * relative change)."""
 _WEIGHT = 30.0
 """Of the features of a second: less than all of them, for neighbours tell much the same."""
-_SWING_COSTS = 0.05
+_SWING_COSTS = 0.25
 """Nats a second by which a swung bar has to fit better than a straight one."""
 _LEAST_TOP = 0.45
 """Mean rise of all bands in nats of magnitude, some 4 dB: less is what any sustained sound does in itself."""
