@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.api import never_cancelled
 from models.styles import load_style
+from studio.align.grid import Grid
 from studio.jobs.hands import Hands
 from studio.mix.arrays import Audio, from_db
 from studio.mix.curve import Curve, giving_way, hop_peaks, limiting_nodes
@@ -27,13 +28,13 @@ from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.sources import Source, as_source
 from studio.mix.tails import TailMode
 from studio.mix.truepeak import true_peak_dbtp
-from studio.pieces import CLIP_CEILING_DBTP, STEPS, ClipPiece, StemPiece, whole
+from studio.pieces import CLIP_CEILING_DBTP, STEPS, ClipPiece, StemPiece, WrittenClip, whole
 from studio.project.chunks import Loudness, Marker
 from studio.project.errors import ProjectError
 from studio.project.folder import ProjectFolder, file_name, stem_file
 from studio.project.midi import MidiPart, parts_of, write_clip_midi, write_song_midi
 from studio.project.wav import ClipInfo, WavInfo, write_wav
-from studio.song import Clip, Song, Span, Stem, Timeline
+from studio.song import Clip, Song, Span, Stem, Take, Timeline
 from studio.song.edits import PutClips
 
 DEFAULT_BALANCE = {"drums": -4.0, "bass": -6.0, "harmony": -9.0, "lead": -9.0, "vocals": -5.0, "fx": -16.0}
@@ -100,9 +101,9 @@ def _parts(song: Song, timeline: Timeline, stem: Stem, sounds: Sounds) -> tuple[
     return tuple(Placed(take.audio, take.start) for take in _placed(song, timeline, stem, sounds))
 
 
-def _with_tail(clip: Clip, written: int) -> Clip:
-    """The clip whose file has been written with so many frames."""
-    return replace(clip, tail_frames=written - clip.frames)
+def _completed(clip: Clip, written: WrittenClip) -> Clip:
+    """The clip, now that its file has been written."""
+    return replace(clip, tail_frames=written.frames - clip.frames, report=written.report)
 
 
 def clip_folder(span: Span) -> str:
@@ -118,8 +119,9 @@ class Bounce:
 
     def __init__(
         self, folder: ProjectFolder, song: Song, sounds: Sounds, curve: Curve, say: Say = silent,
-        existing: ProjectFolder | None = None,
+        existing: ProjectFolder | None = None, energies: Mapping[tuple[str, str], Energies] = MappingProxyType({}),
     ) -> None:  # fmt: skip
+        self._energies = energies
         self._folder, self._song, self._sounds, self._say = folder, song, sounds, say
         self._existing = existing or folder
         self.curve = curve
@@ -146,7 +148,7 @@ class Bounce:
             self._add_written(stem, total)
             self._say(done / (len(stems) + 2), f"writing {stem.role}")
         self._mix(total)
-        return self._finished([_with_tail(clip, written.result()) for clip, written in clips])
+        return self._finished([_completed(clip, written.result()) for clip, written in clips])
 
     def cell(self, section: str, stem_id: str) -> Mixdown:
         """Write the clip of one cell, its stem anew, and the mix; the other stems are read from their files.
@@ -166,7 +168,7 @@ class Bounce:
         self._song_midi(self._song)
         self._mix(total)
         clip, piece = self._clip(self._timeline.span(section), stem)
-        return self._finished([_with_tail(clip, piece.write(never_cancelled))])
+        return self._finished([_completed(clip, piece.write(never_cancelled))])
 
     def _lowered(self, total: NDArray[np.int32]) -> Curve | None:
         """The curve that the stems need for their sum, `total` under the present one, to keep its peak."""
@@ -244,6 +246,7 @@ class Bounce:
             sound=sound, start=first % self.curve.hop, frames=frames, rate=song.rate, gain_db=stem.mix.gain_db,
             curve=self.curve.window(first, sound.frames), tails=cast(TailMode, song.tails),
             path=self._folder.file(clip.path), info=self._clip_info(span, stem, first, frames),
+            begins=self._begins(span, take), energies=self._energies.get((span.section.id, stem.id)),
         )  # fmt: skip
         if midi is None or take.notes is None:
             return clip, piece
@@ -258,6 +261,16 @@ class Bounce:
             pickup=span.pickup,
         )
         return clip, replace(piece, write_midi=write_midi)
+
+    def _begins(self, span: Span, take: Take) -> NDArray[np.float64] | None:
+        """Where the notes of a take begin, in frames of its cell, unrounded."""
+        if take.notes is None:
+            return None
+        rate = self._song.rate
+        beats = np.array(sorted({float(note.start - span.pickup) for note in take.notes}))
+        grid = Grid.of_song(self._timeline, span.start_bar, span.section.bars, rate)
+        first, _ = self._timeline.frames(span, rate)
+        return grid.frame_at(beats) + grid.first_frame - first
 
     def _clip_info(self, span: Span, stem: Stem, first: int, frames: int) -> ClipInfo:
         song = self._song

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.api import Cancel, Cancelled
+from studio.align.known import known_seam, measure_known
+from studio.align.report import Level, Report, judge_known
 from studio.mix.arrays import Audio, from_db
 from studio.mix.curve import Curve
 from studio.mix.limiter import limit
+from studio.mix.master import Energies, clip_loudness, take_energies
 from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.sources import Source, as_source
 from studio.mix.tails import TailMode, clip_from_take
@@ -22,6 +26,14 @@ CLIP_CEILING_DBTP = -1.0
 STEPS = 1 << 23
 """Of the 24-bit grid, from 0 to full scale."""
 CLOSING_S = 0.25
+
+
+@dataclass(frozen=True)
+class WrittenClip:
+    """What became of a clip: the frames of its sound, and how well that sits where its notes are known."""
+
+    frames: int
+    report: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -39,17 +51,36 @@ class ClipPiece:
     path: Path
     info: ClipInfo
     write_midi: Callable[[], None] | None = None
+    begins: NDArray[np.float64] | None = None
+    """Where its notes begin, in frames of the cell; None where they are not known."""
+    energies: Energies | None = None
+    """What `take_energies` says of the take, where that is known already."""
 
-    def write(self, cancel: Cancel) -> int:
-        """Write the files; the frames of the sound. Raises ProjectError, or Cancelled before it begins."""
+    def write(self, cancel: Cancel) -> WrittenClip:
+        """Write the files. Raises ProjectError, or Cancelled before it begins."""
         _stop_if(cancel)
         sound = whole(self.sound)
+        energies = take_energies(sound, self.rate) if self.energies is None else self.energies
         sound = sound * (self.curve.gains(self.start, sound.shape[1]) * np.float32(from_db(self.gain_db)))
         audio = limit(clip_from_take(sound, self.frames, self.tails, self.rate), self.rate, CLIP_CEILING_DBTP)
         write_clip(self.path, audio, self.rate, self.info)
         if self.write_midi is not None:
             self.write_midi()
-        return audio.shape[1]
+        return WrittenClip(audio.shape[1], self._report(audio, energies))
+
+    def _report(self, audio: Audio, energies: Energies) -> dict[str, Any] | None:
+        """How well the clip sits; None where its notes are not known."""
+        if self.begins is None:
+            return None
+        loops = self.tails == "wrap"
+        wrap = self.frames if loops else None
+        known = measure_known(audio, self.rate, self.begins)
+        report = Report(
+            *judge_known(known), float(self.info.bpm), str(self.info.meter), known=known,
+            seam=known_seam(audio, self.rate, self.begins) if loops else None,
+            level=Level(clip_loudness(energies, self.rate, self.gain_db, self.curve, self.start, wrap)),
+        )  # fmt: skip
+        return report.as_json()
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, canc
             song, curve = with_levels(song, sounds, energies, hands.spread)
             song = replace(song, master=_store_curve(curve, song.rate, folder))
             _stop_if(cancel)
-            mixdown = Bounce(folder, song, sounds, curve, _stopping(_part(say, 0.72, 1.0), cancel)).everything(hands)
+            stopping = _stopping(_part(say, 0.72, 1.0), cancel)
+            mixdown = Bounce(folder, song, sounds, curve, stopping, energies=energies).everything(hands)
         folder.sweep()
         folder.save(mixdown.song)
     return Made(mixdown.song, path, mixdown)
@@ -253,7 +254,7 @@ def describe(made: Made) -> dict[str, Any]:
                 "section": number[clip.section], "role": roles[clip.stem].role, "start_frame": clip.start_frame,
                 "frames": clip.frames, "tail_frames": clip.tail_frames,
                 "engine": take.provenance.engine if take else roles[clip.stem].engine,
-                "seed": take.provenance.seed if take else None,
+                "seed": take.provenance.seed if take else None, "report": clip.report,
             }
         )  # fmt: skip
     return {

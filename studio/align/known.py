@@ -20,9 +20,9 @@ ENOUGH = 8
 """Notes that stand alone: with fewer, spread chords are looked at too."""
 REACH_S = 0.010
 """How far from a note its attack is looked for."""
-BEFORE_S, AFTER_S = 0.020, 0.006
-"""Over how much of what rang and of what sets in the energy is taken: a cycle of a bass, and the rise of a string."""
-AS_GOOD = 0.85
+BEFORE_S, AFTER_S, FALL_S = 0.020, 0.010, 0.003
+"""Over how much of what rang the energy is taken, which is a cycle of a bass; over how much of what sets in, and how
+soon that counts less: what comes first counts most, so that a click is found where it is and not somewhat before."""
 TOGETHER_S = 0.0005
 """Notes nearer than this share one attack."""
 AUDIBLE_DB = 10.0
@@ -110,16 +110,16 @@ def _attacks(audio: Audio, rate: int, moments: Floats) -> tuple[Floats, NDArray[
     reach, before, after = (round(seconds * rate) for seconds in (REACH_S, BEFORE_S, AFTER_S))
     first = np.rint(moments).astype(np.intp) - reach - before
     power = _bends(audio, first, 2 * reach + before + after + 1)
+    search = np.arange(before, before + 2 * reach + 1)
     sums = np.zeros((len(first), power.shape[1] + 1))
     np.cumsum(power, axis=1, out=sums[:, 1:])
-    search = np.arange(before, before + 2 * reach + 1)
     floor = 1e-10 * sums[:, -1:] / power.shape[1] + 1e-18
-    new = (sums[:, search + after] - sums[:, search]) / after + floor
     old = (sums[:, search] - sums[:, search - before]) / before + floor
+    fall = np.exp(-np.arange(power.shape[1]) / (FALL_S * rate))
+    np.cumsum(power * fall, axis=1, out=sums[:, 1:])
+    new = (sums[:, search + after] - sums[:, search]) / (fall[search] * FALL_S * rate) + floor
     rise = new / old
-    # A click is in the window of every place just before it: the last of the places that are about as good is its own.
-    good = rise >= AS_GOOD * rise.max(axis=1, keepdims=True)
-    at = rise.shape[1] - 1 - good[:, ::-1].argmax(axis=1)
+    at = rise.argmax(axis=1)
     rows = np.arange(len(at))
     inside = (at > 0) & (at < len(search) - 1)
     audible = (10.0 * np.log10(rise[rows, at]) >= AUDIBLE_DB) & (new[rows, at] > QUIETEST**2) & inside

@@ -30,7 +30,7 @@ LEAST_DOWNBEAT_CONFIDENCE = 0.6
 FEWEST_ATTACKS = 8.0
 """Sharp onsets that have to agree, weak ones counting in part."""
 KNOWN_CHANCE = 0.01
-"""For takes whose notes are known: half of the attacks would be as near to them by chance no more often than this."""
+"""For takes whose notes are known: attacks would be as near to them by chance no more often than this."""
 
 
 class Verdict(StrEnum):
@@ -168,14 +168,16 @@ def judge_known(known: KnownFit) -> tuple[Verdict, str]:
         return Verdict.LOOSE, "no attack stands out enough to be measured"
     if errors.p95_ms <= LOCKED_P95_MS and _by_chance(errors) <= KNOWN_CHANCE:
         return Verdict.LOCKED, f"{_within(errors, 'attack')} of its notes"
-    return Verdict.LOOSE, f"too few attacks can be measured to prove it ({errors.count} of {known.notes})"
+    return Verdict.LOOSE, f"too few attacks stand out to prove it ({errors.count} of {known.notes})"
 
 
 def _by_chance(errors: Errors) -> float:
-    """How likely half of as many attacks, each anywhere within REACH_S of its note, would be as near to them."""
-    near = min(1.0, errors.median_ms / (1000.0 * REACH_S))
-    half, count = (errors.count + 1) // 2, errors.count
-    return sum(math.comb(count, k) * near**k * (1.0 - near) ** (count - k) for k in range(half, count + 1))
+    """How likely as many attacks, each anywhere within REACH_S of its note, would be as near to them: half of them, or
+    all, whichever says more."""
+    count, half = errors.count, (errors.count + 1) // 2
+    middle, furthest = (min(1.0, value / (1000.0 * REACH_S)) for value in (errors.median_ms, errors.max_ms))
+    as_half = sum(math.comb(count, k) * middle**k * (1.0 - middle) ** (count - k) for k in range(half, count + 1))
+    return 2.0 * min(as_half, furthest**count)
 
 
 def _too_few(heard: Heard, after: GridFit) -> str:
@@ -187,6 +189,8 @@ def _too_few(heard: Heard, after: GridFit) -> str:
 
 def _within(errors: Errors, what: str) -> str:
     many = f"{errors.count} {what}{'s' if errors.count != 1 else ''}"
+    if errors.count < 3:
+        return f"{many} within {errors.max_ms:.1f} ms"
     return f"{many} within {errors.median_ms:.1f} ms (median) and {errors.p95_ms:.1f} ms (p95)"
 
 

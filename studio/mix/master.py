@@ -151,6 +151,23 @@ def take_energies(audio: Audio, rate: int) -> Energies:
     return powers
 
 
+def clip_loudness(energies: Energies, rate: int, gain_db: float, curve: Curve, start: int, wrap: int | None) -> float:
+    """The loudness in LUFS, to some 0.3 LU, of a take under a gain and a curve, whose frame `start` is its first.
+
+    `energies` are those of `take_energies`. `wrap` is the length of the loop, in frames, over whose start the rest is
+    laid; None where it is left behind it.
+    """
+    step, hop = _decimation(rate)
+    length = step * hop
+    middles = (start + (np.arange(len(energies)) + 0.5) * length) // curve.hop
+    gains = curve.nodes[np.minimum(middles.astype(np.intp), len(curve.nodes) - 1)]
+    powers = energies * (gains * from_db(gain_db)) ** 2
+    if wrap is not None:
+        whole = max(1, round(wrap / length))
+        powers = np.pad(powers, (0, -len(powers) % whole)).reshape(-1, whole).sum(axis=0)
+    return _gated(powers) if powers.any() else SILENCE
+
+
 def _decimation(rate: int) -> tuple[int, int]:
     """Every which frame is heard for the balance, and how many of those make a gating hop."""
     step = max(1, rate // 22_050)

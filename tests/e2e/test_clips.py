@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyloudnorm
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.command import make
+from tests.support.command import make, stemwright
 from tests.support.riff import read_wave, true_peak_db
 
 Sound = NDArray[np.float64]
@@ -163,6 +164,44 @@ def test_cut_and_rung_clips_begin_and_end_at_zero(tmp_path: Path) -> None:
             assert np.abs(wave.audio[:, 0]).max() < 1e-2, row["path"]
             assert wave.loops() == ([] if row["tail_frames"] else wave.loops())
         assert (rung > 0) == (tails == "ring")
+
+
+# -- reports -----------------------------------------------------------------------------------------------
+
+
+def test_every_clip_has_a_report_that_proves_where_its_notes_begin(made: dict[str, Any]) -> None:
+    reports = {(row["section"], row["role"]): row["report"] for row in made["clips"]}
+    for (section, role), report in reports.items():
+        assert (report["schema"], report["version"]) == ("stemwright/bar-lock", 1)
+        assert report["target_bpm"] == 97.3
+        assert report["meter"] == made["sections"][section - 1]["meter"]
+        assert report["seam_score"] < 1.0
+        if role == "drums":
+            assert report["verdict"] == "locked", report
+            assert report["after"]["median_ms"] < 2.0
+    # A clip is called loose where nothing in it stands out, as under pads and in swells.
+    assert sum(report["verdict"] == "locked" for report in reports.values()) >= 0.5 * len(reports)
+    stored = json.loads((Path(made["mix"]).parent / "song.json").read_text("utf-8"))["clips"]
+    assert [clip["report"] for clip in stored] == [row["report"] for row in made["clips"]]
+
+
+def test_a_report_tells_the_loudness_of_its_clip(made: dict[str, Any]) -> None:
+    for row in made["clips"]:
+        audio = read_wave(Path(row["path"])).audio
+        said = row["report"]["lufs"]
+        if audio.shape[1] < made["rate"] or said is None or said < -60:
+            continue
+        assert said == pytest.approx(pyloudnorm.Meter(made["rate"]).integrated_loudness(audio.T), abs=1.0), row["path"]
+
+
+def test_a_clip_that_is_made_again_has_a_report_of_its_own(tmp_path: Path) -> None:
+    song = make(tmp_path / "song", "--stems", "drums,bass", sections="verse:2")
+    before = song["clips"][1]["report"]
+    words = ("regenerate", tmp_path / "song", "--section", "1", "--role", "bass", "--seed", "9", "--json")
+    after = stemwright(*words).value["clips"]
+    assert after[0]["report"] == song["clips"][0]["report"]
+    assert after[1]["report"] != before
+    assert after[1]["report"]["verdict"] == "locked"
 
 
 # -- MIDI --------------------------------------------------------------------------------------------------
