@@ -11,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.align.grid import Grid
+from studio.align.measure import SHARP
 from studio.align.values import BeatMap, Floats, Heard, Material, Onsets, Warp, Wish
 
 ATTACK = 0.1
 """Onsets of less strength are no events of their own."""
 EARLY_S = 0.035
 """An attack that comes this little before a bar line is meant for it."""
+CLEAR, CLEAR_BEYOND_PHRASE, PHRASE = 0.15, 0.5, 4
+"""A last bar has an attack this clear beside those of other bars, most of all one that follows a phrase."""
+BLURRED = 0.1
+"""How clear an onset without any sharpness is, beside a sharp one."""
 SLACK = Fraction(1, 8)
 """Of a bar: what may be missing at the end of a whole one, and what may follow the last without being another."""
 CUT_TO_LENGTH = 1 / 32
@@ -74,7 +79,7 @@ def fit(heard: Heard, frames: int, wish: Wish) -> Plan:
     if heard.beat_map is None:
         return _fit_free(heard, frames, wish)
     grid = _lengthened(wish.grid, float(heard.beat_map.beats_at(frames / rate)))
-    own = _whole_bars(heard, heard.beat_map, frames / rate, grid)
+    own = _whole_bars(heard, heard.beat_map, frames / rate, grid, wish.grid.bars if wish.fill else None)
     asked = replace(grid, meters=grid.meters[: wish.grid.bars if wish.fill else own])
     pickup, begin = _pickup(heard, heard.beat_map, asked)
     attacks = attacks_of(heard.onsets) * rate
@@ -102,30 +107,61 @@ def attacks_of(onsets: Onsets) -> Floats:
     return onsets.seconds[onsets.strength >= ATTACK]
 
 
-def _whole_bars(heard: Heard, beat_map: BeatMap, seconds: float, grid: Grid) -> int:
-    """How many whole bars a sound has from beat 0 on, 1 at least. What only rings is no bar."""
+def _whole_bars(heard: Heard, beat_map: BeatMap, seconds: float, grid: Grid, asked: int | None) -> int:
+    """How many whole bars a sound has from beat 0 on, 1 at least. What only rings is no bar.
+
+    asked: a number of bars that is taken wherever the sound leaves it open.
+    """
     lines = np.array([float(start) for start in grid.bar_starts])
     slack = np.diff(lines) * float(SLACK)
     file_end = float(beat_map.beats_at(seconds))
     sound_end = min(file_end, float(beat_map.beats_at(heard.last_sound)))
-    times = attacks_of(heard.onsets)
-    bar = np.searchsorted(lines, beat_map.beats_at(times + EARLY_S), side="right") - 1
-    within = (beat_map.beats_at(times) - lines[bar])[bar >= 0]
-    bar = bar[bar >= 0]
+    reached = int(np.searchsorted(lines[1:] - slack, file_end, side="right"))
+    sounding = int(np.searchsorted(lines[1:] - slack, sound_end, side="right"))
+    bar, within = _clear_attacks(heard.onsets, beat_map, lines)
     if not len(bar):
-        return max(1, int(np.searchsorted(lines[1:] - slack, sound_end, side="right")))
+        return max(1, sounding if asked is None or not sounding <= asked <= reached else asked)
     last = int(bar[-1])
-    reached = file_end >= lines[last + 1] - slack[last] or _complete(bar, within, file_end - float(lines[last]))
-    count = last + 1 if reached else last
-    # A chord may be held for several bars: as long as those before it, where the sound goes on for so long.
-    used = np.unique(bar)
-    held = last + (int(np.median(np.diff(used))) if len(used) > 1 else len(lines))
-    while reached and count < min(held, len(slack)) and sound_end >= lines[count + 1] - slack[count]:
-        count += 1
+    count = last + 1
+    if count > reached and not _complete(bar, within, file_end - float(lines[last])):
+        count = last
+    else:
+        # A chord may be held for several bars: as long as those before it, where the sound goes on for so long.
+        used = np.unique(bar)
+        held = last + (int(np.median(np.diff(used))) if len(used) > 1 else len(lines))
+        count = max(count, min(held, sounding))
+    if asked is not None and count < asked <= reached:
+        count = asked
     nearest = int(np.abs(lines - file_end).argmin())
-    if abs(float(lines[nearest]) - file_end) <= CUT_TO_LENGTH:
+    begins = abs(float(beat_map.beats_at(0.0)))
+    if max(abs(float(lines[nearest]) - file_end), begins) <= CUT_TO_LENGTH:
         count = max(count, nearest)
     return max(1, count)
+
+
+def _clear_attacks(onsets: Onsets, beat_map: BeatMap, lines: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """The bar of each attack from bar 1 on, from 0, and how many beats into it; up to the last bar that has one which
+    is clear beside those of the others: what rings and what hisses has little rises too."""
+    chosen = onsets.strength >= ATTACK
+    times = onsets.seconds[chosen]
+    bar = np.searchsorted(lines, beat_map.beats_at(times + EARLY_S), side="right") - 1
+    inside = (bar >= 0) & (bar < len(lines) - 1)
+    bar, times = bar[inside], times[inside]
+    clear = _clarity(onsets)[chosen][inside]
+    within = beat_map.beats_at(times) - lines[bar]
+    if not len(bar):
+        return bar, within
+    highest = np.zeros(int(bar[-1]) + 1)
+    np.maximum.at(highest, bar, clear)
+    usual = float(np.median(highest[highest > 0]))
+    last = len(highest) - 1
+    while last > 0 and highest[last] < (CLEAR_BEYOND_PHRASE if last % PHRASE == 0 else CLEAR) * usual:
+        last -= 1
+    return bar[bar <= last], within[bar <= last]
+
+
+def _clarity(onsets: Onsets) -> Floats:
+    return np.asarray(onsets.strength * (BLURRED + (1.0 - BLURRED) * np.minimum(1.0, onsets.sharpness / SHARP)))
 
 
 def _complete(bar: NDArray[np.intp], within: Floats, length: float) -> bool:
@@ -141,7 +177,9 @@ def _complete(bar: NDArray[np.intp], within: Floats, length: float) -> bool:
 def _pickup(heard: Heard, beat_map: BeatMap, grid: Grid) -> tuple[Fraction, float]:
     """Beats before bar 1 that the sound begins, rounded up to whole ones, a bar at most; and when, in seconds."""
     zero = float(beat_map.seconds_at(0.0))
-    times = attacks_of(heard.onsets)
+    clear = _clarity(heard.onsets)
+    usual = float(np.median(clear[clear >= ATTACK])) if (clear >= ATTACK).any() else 0.0
+    times = heard.onsets.seconds[(heard.onsets.strength >= ATTACK) & (clear >= CLEAR * usual)]
     bar = grid.meter.bar_beats
     times = times[(times < zero - EARLY_S) & (times > float(beat_map.seconds_at(-float(bar))) - EARLY_S)]
     if not len(times):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studio.align.fit import Plan, attacks_of, fit
 from studio.align.hear import hear
@@ -12,6 +12,7 @@ from studio.align.level import Levels, level
 from studio.align.prove import prove
 from studio.align.report import Report
 from studio.align.seam import Seamed, assemble
+from studio.align.start import without_hiss
 from studio.align.values import AlignError, Audio, Cancelled, Heard, Source, Wish
 from studio.mix.arrays import MAX_RATE, MIN_RATE
 from studio.mix.errors import MixError
@@ -91,6 +92,7 @@ def lock(
     source = _checked(sound, rate, wish)
     work = _Work(say, cancel)
     heard = hear(_Watched(source, work.stage(0.0, HEARD, "listening"), 2), rate, wish)
+    heard = replace(heard, onsets=without_hiss(heard.onsets, source, rate))
     plan = fit(heard, source.frames, wish)
     attacks = attacks_of(heard.onsets) * rate
     store = InMemory() if scratch is None else scratch

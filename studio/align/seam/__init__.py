@@ -2,10 +2,10 @@
 
 from studio.align.seam.assemble import Seamed, assemble
 from studio.align.seam.join import REACH_S, Join, Side, join
-from studio.align.seam.score import SeamScore, seam_score
+from studio.align.seam.score import CONTEXT_S, SeamScore, seam_score
 from studio.align.seam.voices import Laid, Patch, Shifted, Voice, Voices
 
 __all__ = [
-    "REACH_S", "Join", "Laid", "Patch", "SeamScore", "Seamed", "Shifted", "Side", "Voice", "Voices",
+    "CONTEXT_S", "REACH_S", "Join", "Laid", "Patch", "SeamScore", "Seamed", "Shifted", "Side", "Voice", "Voices",
     "assemble", "join", "seam_score",
 ]  # fmt: skip

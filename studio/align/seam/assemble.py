@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from studio.align.fit import Piece, Plan
+from studio.align.move.render import whole_shift
 from studio.align.seam.join import EARLY_S, REACH_S, Join, Side, begins_softly, join, through
 from studio.align.seam.score import CONTEXT_S, SeamScore, seam_score
 from studio.align.seam.voices import Laid, Shifted, Voice, Voices
@@ -70,10 +71,11 @@ def assemble(
 
 
 def _joined(before: Side, after: Side, piece: Piece, next_piece: Piece, rate: int) -> Join:
-    """The join of two pieces. Where the file is exactly as long as the piece, as loops are, and leads on by itself,
-    nothing is done."""
+    """The join of two pieces. Where a file that is not stretched is exactly as long as the piece, as loops are, and
+    leads on by itself, nothing is done."""
     at = piece.stop
-    if before.sound.last <= at <= after.sound.first and not next_piece.lead and before.sound.last > at - REACH_S * rate:
+    filled = before.sound.last <= at <= after.sound.first and before.sound.last > at - REACH_S * rate
+    if filled and not next_piece.lead and whole_shift(piece.warp) is not None:
         reach = round(CONTEXT_S * rate)
         low, high = max(before.sound.first, at - reach), min(after.sound.last, at + reach)
         plain = np.concatenate((before.sound.read(low, at), after.sound.read(at, high)), axis=1)

@@ -29,6 +29,11 @@ REACH_S = 0.050
 """How far from the bar line a join is looked for."""
 RISE_S, RISE_BLOCKS, RISE = 0.003, 4, 6.0
 """A sound that is this many times as powerful within 3 ms as in the 12 before them begins anew."""
+EDGE_S, EDGE = 0.010, 3.0
+"""A file that begins with this many times the power, or with bends of it, that the sound before ends with, begins with
+an attack."""
+LEAST_RING_S = 0.020
+"""What goes on for less behind the bar line is the file's end and no ring."""
 GUARD_S = 0.001
 """What is left alone before an attack."""
 LENGTHS_S = (0.005, 0.010, 0.020, 0.040)
@@ -94,14 +99,14 @@ def join(before: Side, after: Side, at: int, rate: int, ring: int = 0, lead: int
     ring: frames beyond `at` in which `before` may ring on; lead: frames before `at` that are a pickup of `after`.
     Both are pieces of `at`'s timeline, with whatever real sound they have beyond it.
     """
-    if lead or (ring and _dies_away(before.sound, at, ring, rate)):
+    if lead or (ring >= LEAST_RING_S * rate and _dies_away(before.sound, at, ring, rate)):
         return _overlay(before, after, at, rate, ring, lead)
     reach = max(1, min(round(REACH_S * rate), (before.sound.last - before.sound.first) // 8))
     early = round(EARLY_S * rate)
     theirs = _attack(after, at - early, at + reach, rate)
     ours = _attack(before, at - early, at + reach, rate)
-    if theirs is None and after.sound.first >= at and begins_softly(after.sound, rate):
-        theirs = float(after.sound.first)
+    if after.sound.first >= at:
+        theirs = _first_of_file(before, after, theirs, rate)
     guard = round(GUARD_S * rate)
     hard = [int(attack) - guard for attack in (theirs, ours) if attack is not None]
     low, high = max(at - reach, after.sound.first), min([at + reach, before.sound.last, *hard])
@@ -122,6 +127,25 @@ def join(before: Side, after: Side, at: int, rate: int, ring: int = 0, lead: int
         tail[:, -release:] *= rise(release)[::-1]
         return Join("late", leave, enter, 0, fade, Patch(tail, leave))
     return Join("late", until, enter, release, fade)
+
+
+def _first_of_file(before: Side, after: Side, attack: float | None, rate: int) -> float | None:
+    """The attack of a piece that begins with its file: its rise, where it has one; but the edge of a sound that goes on
+    as the one before ends is no attack."""
+    first = after.sound.first
+    if begins_softly(after.sound, rate):
+        return float(first) if attack is None else attack
+    if attack is None or attack > first + RISE_S * rate:
+        return attack
+    span = round(EDGE_S * rate)
+    old = before.sound.read(min(first, before.sound.last) - span, min(first, before.sound.last)).astype(np.float64)
+    new = after.sound.read(first, first + span).astype(np.float64)
+    sizes = [(_power(new), _power(old)), (_power(np.diff(new)), _power(np.diff(old)))]
+    return attack if any(theirs > EDGE * ours for theirs, ours in sizes) else None
+
+
+def _power(sound: Floats) -> float:
+    return float(np.mean(sound**2)) if sound.size else 0.0
 
 
 def begins_softly(sound: Laid, rate: int) -> bool:
@@ -162,8 +186,9 @@ def _entry(sound: Laid, attack: int, rate: int) -> tuple[int, int]:
     long, short = round(RELEASE_S * rate), round(ENTRY_S * rate)
     sounds = _level(sound.read(attack - long, attack - short)) > DIED_AWAY * _level(sound.read(attack, attack + long))
     start = max(sound.first, attack - (long if sounds else short))
-    begins = float(np.abs(sound.read(start, start + 1)).max()) > QUIET
-    return start, max(attack - start, math.floor(HARD_ENTRY_S * rate) if begins else 0)
+    edge = math.floor(HARD_ENTRY_S * rate)
+    hard = start == sound.first and float(np.abs(sound.read(start, start + edge)).max(initial=0.0)) > QUIET
+    return start, max(attack - start, edge if hard else 0)
 
 
 def _dies_away(sound: Laid, at: int, ring: int, rate: int) -> bool:

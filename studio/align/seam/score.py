@@ -103,10 +103,12 @@ class _Trace:
         highest, has_attack = _stretches(values, count), _stretches(struck, count)
         away = np.ones(len(highest), bool)
         away[max(0, low - count + 1) : high] = False
-        alike = away & (has_attack == bool(struck[low:high].any()))
+        attacked = bool(struck[low:high].any())
+        alike = away & (has_attack == attacked)
         if alike.sum() < FEWEST * count:
             alike = away
-        found = float(np.quantile(highest[alike], HIGH)) if alike.any() else 0.0
+        # Attacks are few, and the first of a bar is often the strongest of all.
+        found = float(np.quantile(highest[alike], 1.0 if attacked else HIGH)) if alike.any() else 0.0
         return MARGIN * max(self.plain, found)
 
 
