@@ -23,6 +23,7 @@ _SMOOTH_S = 0.0006
 _CROSSING_DB = 14.0
 """Below the top of an attack: where it is taken to begin, or halfway up from what sounds already if that is higher."""
 _SHARP_DB = 24.0
+_SLOW_S, _SLOWEST_S, _QUIET_S, _LEAVES_DB = 0.004, 0.025, 0.015, 4.0
 _BATCH = 128
 _CLEAR = 0.4
 _SOFTER = 0.8
@@ -131,7 +132,24 @@ def _attacks(windows: Singles, rate: int) -> tuple[Floats, Floats]:
     rows = np.arange(len(at))
     top, floor = after[rows, at], before[rows, at]
     threshold = np.maximum(top - _CROSSING_DB, (top + floor) / 2)
-    return _crossings(level, at, threshold, side), np.clip(step[rows, at] / _SHARP_DB, 0.0, 1.0)
+    found = _crossings(level, at, threshold, side)
+    return found - _slow_start(windows, found, rate), np.clip(step[rows, at] / _SHARP_DB, 0.0, 1.0)
+
+
+def _slow_start(windows: Singles, found: Floats, rate: int) -> Floats:
+    """Frames by which notes began before the attack that was found: low notes first swell and then speak.
+
+    The level is followed back to where it leaves that of the beginning of the window.
+    """
+    width, most = max(3, round(_SLOW_S * rate)), round(_SLOWEST_S * rate)
+    level = 10 * np.log10(_mean((windows * windows).sum(axis=1, dtype=np.float64), width) + 1e-12)
+    floor = np.median(level[:, : round(_QUIET_S * rate)], axis=1)
+    result = np.zeros(len(found))
+    for row, (place, limit) in enumerate(zip(found.astype(int).tolist(), (floor + _LEAVES_DB).tolist(), strict=True)):
+        below = np.flatnonzero(level[row, max(place - most, 0) : place + 1] < limit)
+        back = min(place, most) - int(below[-1]) if len(below) else 0
+        result[row] = max(0, back - width // 2) if back > 0.6 * width else 0
+    return result
 
 
 def _crossings(level: Floats, at: NDArray[np.intp], threshold: Floats, reach: int) -> Floats:
