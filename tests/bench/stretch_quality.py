@@ -5,7 +5,8 @@
 Ten seconds of each sound are played by the band's sampler, moved, and compared with what the sampler plays when the
 notes themselves are moved. Averages over the warps, or with --each every warp for itself:
 
-    late    ms that attacks are off the warp, median and 95 in 100, by their envelopes
+    late    ms that attacks are off the warp, median and 95 in 100, by their envelopes (where the moved notes are off
+            as well, an attack is too soft or covered to be told better)
     sharp   dB by which the first 3 ms of an attack are louder than the source's
     early   dB by which the 20 ms before an attack are louder than those of the ideal, 40 dB below it at the least
     far     dB between the spectrograms of sound and ideal, in frames of 171, 43 and 11 ms
@@ -159,6 +160,7 @@ def placed(audio: Audio, warp: Warp, frames: int) -> Audio:
     return out
 
 
+IDEAL = "notes moved"
 METHODS = {**{method.value: ours(method) for method in Method}, "signalsmith": signalsmith, "librosa": librosa}
 
 
@@ -192,10 +194,13 @@ def warps(names: str) -> dict[str, Warp]:
 
 def judged(name: str, source: Audio, onsets: Floats, ideal: Audio, warp: Warp) -> list[float]:
     """One method on one sound and one warp, in the order of the columns."""
-    METHODS[name](source[:, :RATE], warp, onsets, RATE)  # what is loaded on first use
-    began = time.process_time()
-    out = METHODS[name](source, warp, onsets, ideal.shape[1])
-    speed = ideal.shape[1] / RATE / (time.process_time() - began)
+    if name == IDEAL:
+        out, speed = ideal, float("nan")
+    else:
+        METHODS[name](source[:, :RATE], warp, onsets, RATE)  # what is loaded on first use
+        began = time.process_time()
+        out = METHODS[name](source, warp, onsets, ideal.shape[1])
+        speed = ideal.shape[1] / RATE / (time.process_time() - began)
     late = np.abs(lateness(out, source, onsets, warp, RATE))
     sharp, _ = attack_levels(out, source, onsets, warp, RATE)
     still = Warp(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
@@ -227,7 +232,7 @@ def sounds(chosen: list[str], ways: dict[str, Warp], each: bool) -> None:
         best = choose_method(ArraySource(source), RATE, onsets, material)
         print(f"{name}: tonality {tonality(ArraySource(source), RATE, onsets):.2f}, {len(onsets)} onsets")
         ideals = {way: played(parts, warp)[0] for way, warp in ways.items()}
-        for method in METHODS:
+        for method in (IDEAL, *METHODS):
             marks = {way: judged(method, source, onsets, ideals[way], warp) for way, warp in ways.items()}
             label = f"{method}{' (chosen)' if method == best else ''}"
             if each:

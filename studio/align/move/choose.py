@@ -20,9 +20,9 @@ class Method(StrEnum):
     """A phase vocoder: `studio.align.move.vocode`."""
 
 
-TONAL = {Material.PERCUSSIVE: 0.68, Material.PITCHED: 0.62, Material.SUSTAINED: 0.56}
+TONAL = {Material.PERCUSSIVE: 0.66, Material.PITCHED: 0.62, Material.SUSTAINED: 0.58}
 """From this tonality on a sound is vocoded (tests/bench/stretch_quality.py has the figures on either side)."""
-_FRAME_SECONDS = 0.043
+_FRAME_SECONDS = 0.064
 _PLACES = 96
 _BANDS = 24
 _LOWEST, _HIGHEST = 60.0, 8000.0

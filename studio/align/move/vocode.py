@@ -21,13 +21,16 @@ from studio.align.move.reading import Reader
 from studio.align.move.spans import Span
 from studio.align.values import Audio
 
-HOP_SECONDS = 0.032
-OVERLAP = 4
-"""Hops in a frame: 128 ms, in which partials 20 Hz apart are told from each other."""
+FRAME_SECONDS = 0.128
+"""In it partials 20 Hz apart are told from each other."""
+OVERLAP = 3
+"""Hops in a frame: as few as the squares of its window still add up to one with."""
 LED_HERTZ = 3000.0
 """Above it everything begins anew with an attack: there its sharpness lies."""
 _CUT_SECONDS = 0.003  # how soft the cut before an attack is
-_NEW_DB = 3.0  # what grows by more at an attack is new
+_NEW = 2.0  # what grows in power by more at an attack is new
+_LED = 0.7  # and what is less like the prediction from before it, by correlation
+_NOTHING = 1e-5  # in power
 _COMPARED_SECONDS = 0.043
 _BATCH = 16
 _ROOM = 1 << 16
@@ -99,7 +102,7 @@ class _Vocoder:
     def __init__(self, reader: Reader, rate: int) -> None:
         self._reader = reader
         self._rate = rate
-        self._hop = scipy.fft.next_fast_len(max(8, round(HOP_SECONDS * rate)), real=True)
+        self._hop = 2 * scipy.fft.next_fast_len(round(FRAME_SECONDS * rate / OVERLAP / 2), real=True)
         self.size = OVERLAP * self._hop
         window = np.sin(np.pi * np.arange(self.size) / self.size) ** 2
         self._window = window.astype(np.float32)
@@ -108,6 +111,8 @@ class _Vocoder:
         self._rise = (0.5 - 0.5 * np.cos(np.pi * (np.arange(soft) + 0.5) / soft)).astype(np.float32)
         self._turn = np.ones(self.size // 2 + 1, np.complex64)
         """By which the source's spectrum is turned now, of modulus 1."""
+        self._anew = False
+        """Whether nothing sounds on from the span before."""
 
     def frames(self, span: Span, start: int, stop: int) -> Iterator[tuple[int, Audio]]:
         """Yield the frames of a span that matter for the target's `start` to `stop`: where each begins, and the
@@ -138,24 +143,33 @@ class _Vocoder:
             own = self._spectra(place, span)
             audio = scipy.fft.irfft(own * turns[:, None], self.size) * self._unwindow
             for center, frame in zip(centers[batch].tolist(), audio, strict=True):
+                if self._anew:  # what frames after the attack spread to before it
+                    frame[:, : max(0, span.target - soft // 2 - (center - half))] = 0.0
                 yield center - half, frame
 
     def _begin(self, span: Span) -> None:
-        """Give up the turn of all that is new in a span."""
+        """Give up the turn of all that is new in a span: what has grown, or does not go on as it was led to expect."""
         if span.source <= 0:
+            self._anew = True
             return
-        count = round(_COMPARED_SECONDS * self._rate)
-        middle = len(self._rise) // 2
+        count, soft = round(_COMPARED_SECONDS * self._rate), len(self._rise)
         window = np.sin(np.pi * (np.arange(count) + 0.5) / count) ** 2
-        power = [
-            np.square(np.abs(scipy.fft.rfft(self._reader.read(at, count) * window, self.size))).sum(0)
-            for at in (span.source - middle - count, span.source + middle)
-        ]
-        peaks, widths = _peaks(power[1])
+        after = span.source + soft // 2
+        older, old, new = (
+            scipy.fft.rfft(self._reader.read(after - steps * (count + soft), count) * window, self.size)
+            for steps in (2, 1, 0)
+        )
+        led = np.abs(old) * np.exp(1j * (2.0 * np.angle(old) - np.angle(older)))
+        power = np.square(np.abs(new)).sum(0)
+        peaks, widths = _peaks(power)
         edges = np.cumsum(widths) - widths
-        old, new = (np.add.reduceat(values, edges) for values in power)
-        begins = (new > old * 10.0 ** (_NEW_DB / 10.0)) | (peaks * self._rate > LED_HERTZ * self.size)
+        before = np.add.reduceat(np.square(np.abs(old)).sum(0), edges)
+        now = np.add.reduceat(power, edges)
+        alike = np.add.reduceat((new * np.conj(led)).real.sum(0), edges)
+        begins = (now > _NEW * before) | (alike < _LED * np.sqrt(before * now))
+        begins |= peaks * self._rate > LED_HERTZ * self.size
         self._turn = np.where(np.repeat(begins, widths), np.complex64(1.0), self._turn)
+        self._anew = float(now[~begins].sum()) <= _NOTHING * float(now.sum())
 
     def _spectra(self, places: NDArray[np.int_], span: Span | None = None) -> Spectra:
         """The spectra around source frames, (places, channels, bins), of all that sounds or of a span's own sound."""
@@ -200,9 +214,12 @@ def _turn(before: Spectra, earlier: Spectra, now: Spectra) -> Spectra:
 
 
 def _peaks(power: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The bins that are larger than two neighbours on each side, and how many bins belong to each."""
+    """The bins that none of two neighbours on each side excels, and how many bins belong to each.
+
+    Of two that are the same, as where a partial lies in the middle between them, the lower one is the peak.
+    """
     inner = power[2:-2]
-    high = (inner > power[1:-3]) & (inner > power[3:-1]) & (inner >= power[:-4]) & (inner >= power[4:])
+    high = (inner > power[1:-3]) & (inner >= power[3:-1]) & (inner > power[:-4]) & (inner >= power[4:])
     peaks = np.flatnonzero(high) + 2
     if len(peaks) == 0:
         peaks = np.array([len(power) // 2])

@@ -202,7 +202,7 @@ def test_memory_does_not_grow_with_length():
         return most
 
     for method in METHODS:
-        assert peak(160, method) < peak(60, method) + 150_000  # of which the spans take some hundred bytes each
+        assert peak(160, method) < peak(60, method) + 1_000_000  # the sound itself would be 6 MB more
 
 
 # -- attacks -----------------------------------------------------------------------------------------------------
@@ -244,8 +244,9 @@ def test_attacks_with_silence_before_them_come_out_after_silence():
             out = moved(audio, ratio(factor, RATE), 0, round(150_000 * factor), onsets, method)
             for onset in onsets:
                 at = round(onset * factor)
-                before = np.abs(out[:, at - 2000 : at - 1]).max()
-                assert before < 3e-3 * np.abs(out[:, at : at + 500]).max(), (method, factor)
+                top = np.abs(out[:, at : at + 500]).max()
+                assert np.abs(out[:, at - 3000 : at - 300]).max() < 1e-4 * top, (method, factor)
+                assert np.abs(out[:, at - 300 : at - 1]).max() < 4e-3 * top, (method, factor)
 
 
 def test_attacks_nearer_than_twelve_milliseconds_stay_together():
@@ -259,11 +260,14 @@ def test_attacks_nearer_than_twelve_milliseconds_stay_together():
 LOW_FIFTH, MAJOR_SEVENTH, CLUSTER = chord([33, 40], 10), chord([41, 53, 57, 60, 64], 8), chord([60, 61, 62, 64], 4)
 
 
-@pytest.mark.parametrize("hertz", [[440.0], [41.2 * k for k in range(1, 20)], LOW_FIFTH, MAJOR_SEVENTH, CLUSTER])
-@pytest.mark.parametrize("factor", RATIOS)
+BETWEEN_BINS = [(k + 0.5) / 0.128 for k in (20, 56, 171)]
+
+
+@pytest.mark.parametrize("hertz", [BETWEEN_BINS, [41.2 * k for k in range(1, 20)], LOW_FIFTH, MAJOR_SEVENTH, CLUSTER])
+@pytest.mark.parametrize("factor", [0.8, 1.04, 1.25])
 def test_sustained_chords_keep_their_pitch_and_do_not_beat(factor, hertz):
-    audio = steady(hertz, 4.0, RATE)
-    out = moved(audio, ratio(factor, RATE), 0, round(4 * RATE * factor))
+    audio = steady(hertz, 3.0, RATE)
+    out = moved(audio, ratio(factor, RATE), 0, round(3 * RATE * factor))
     cents, dip = partial_errors(out, hertz, RATE)
     assert cents < 0.5
     assert dip < 0.5
@@ -288,8 +292,8 @@ def signal_above(audio: Audio, hertz: float) -> Audio:
     return np.fft.irfft(spectrum, audio.shape[1]).astype(np.float32)
 
 
-@pytest.mark.parametrize("factor", [0.8, 1.25])
-def test_vibrato_keeps_its_width(factor):
+@pytest.mark.parametrize(("factor", "near"), [(0.8, 0.15), (0.95, 0.05), (1.05, 0.05), (1.25, 0.15)])
+def test_vibrato_keeps_its_width(factor, near):
     time = np.arange(4 * RATE) / RATE
     sung = sum(np.sin(k * (2 * np.pi * 220 * time + 1.2 * np.sin(2 * np.pi * 5.5 * time))) / k for k in range(1, 8))
     audio = (0.2 * sung[None]).astype(np.float32)
@@ -302,7 +306,7 @@ def test_vibrato_keeps_its_width(factor):
         widths.append(float(course.std()))
         spectrum = np.abs(np.fft.rfft(course * np.hanning(len(course)), 1 << 16))
         rates.append(float(np.argmax(spectrum) * 1000 / (1 << 16)))
-    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+    assert widths[1] == pytest.approx(widths[0], rel=near)
     assert rates[1] == pytest.approx(rates[0] / factor, rel=0.03)
 
 
