@@ -11,6 +11,7 @@ from studio.align.hear.bars import BarShape
 from studio.align.hear.beats import Course, choose, settle, without_lateness
 from studio.align.hear.downbeat import Downbeat, beginning, find_downbeat, last_attack
 from studio.align.hear.features import Features, features
+from studio.align.hear.felt import felt_ratio
 from studio.align.hear.onsets import find_onsets, has_attacks, sound_span
 from studio.align.hear.track import Path, follow
 from studio.align.values import BeatMap, Floats, Heard, Material, Onsets, Pulse, Source, Wish
@@ -20,7 +21,9 @@ _SPREAD, _NEAR_SPREAD = 0.12, 0.05
 _FEWEST_ONSETS = 3
 _PICKUP, _PICKUP_OF_ASKED = 0.47, 0.2
 """Of a bar: a sound that begins this far into one begins with a pickup to the next."""
-_SOFT_PULSE = -0.1
+_SOFT_PULSE, _ASKED_PULSE = -0.1, -0.4
+"""Nats a second with which bars are followed though attacks do not prove them: those of swells, and where there are as
+many as were asked for."""
 _NO_PULSE = 0.1
 """Confidence in the tempo below which there is no pulse to speak of."""
 _SOFT_GAIN = 0.5
@@ -59,8 +62,9 @@ def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
     begin, end = sound_span(heard)
     return Heard(
         seconds=heard.seconds, material=_material(onsets, heard), onsets=reading.onsets, pulse=_pulse(course),
-        beat_map=course.beat_map, bpm=course.beat_map.bpm, felt_bpm=course.beat_map.bpm,
-        tempo_confidence=confidence, downbeat_confidence=reading.downbeat.probability,
+        beat_map=course.beat_map, bpm=course.beat_map.bpm,
+        felt_bpm=course.beat_map.bpm * felt_ratio(course.beat_map, heard, wish.grid.meter),
+        tempo_confidence=max(confidence, 0.0), downbeat_confidence=reading.downbeat.probability,
         first_sound=begin, last_sound=end,
     )  # fmt: skip
 
@@ -112,6 +116,13 @@ def _best_reading(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) 
             if abs(math.log(heard_bpm * ratio / bpm)) < min(_FARTHEST, math.log(reach)):
                 found.append(read(heard_bpm * ratio, _NEAR_RATIO, 10.0, 0.0))
     return max(found, key=lambda reading: reading.likelihood)
+
+
+def _plausible(reading: _Reading, sharp: bool) -> bool:
+    """Whether bars are worth following that attacks do not prove. What comes of it is never called locked."""
+    if reading.downbeat.count and reading.path.gain > _ASKED_PULSE:
+        return True
+    return not sharp and reading.path.gain > _SOFT_PULSE
 
 
 def _from_bar_one(reading: _Reading, begin: float, shape: BarShape, bars: int) -> BeatMap:
