@@ -217,9 +217,10 @@ HEADER = "                                 late ms       sharp  early   far 171,
 def row(values: list[float]) -> str:
     """The marks as they are printed."""
     late, late95, sharp, early, fine, middle, fast, image, mono, speed = values
+    speeds = "" if np.isnan(speed) else f"{speed:6.0f}x"
     return (
         f"{late:6.2f} {late95:6.2f}  {sharp:+6.1f} {early:+6.1f}   {fine:5.2f} {middle:5.2f} {fast:5.2f}"
-        f"   {image:+6.3f} {mono:+6.2f} {speed:6.0f}x"
+        f"   {image:+6.3f} {mono:+6.2f} {speeds}"
     )
 
 
