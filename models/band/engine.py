@@ -166,7 +166,8 @@ def _play(
     # What has died away needs no effects: usually that is most of the room that was left for ringing.
     sounding = min(_end(audio, request.frames) + round(tail * request.rate), frames)
     triggers = [clock.frame(start) for start in kick_starts(request.context)]
-    return _trimmed(chain.apply(audio[:, :sounding], request.rate, bpm, triggers), request.frames, request.rate)
+    played = audio[:, :sounding]
+    return _trimmed(chain.apply(played, request.rate, bpm, triggers, out=played), request.frames, request.rate)
 
 
 def _layer(layers: tuple[str, ...], layer: int) -> str:

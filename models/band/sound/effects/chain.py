@@ -97,12 +97,15 @@ class Chain:
     pan: float = number(0.0, -1.0, 1.0)
     gain_db: float = number(0.0, -60.0, 24.0)
 
-    def apply(self, x: Floats, rate: int, bpm: float, triggers: Sequence[int] = ()) -> Floats:
+    def apply(
+        self, x: Floats, rate: int, bpm: float, triggers: Sequence[int] = (), out: Floats | None = None
+    ) -> Floats:
         """`x` (2, frames) through the chain, as long as it came in; leave room for `tail_seconds`.
 
-        `bpm` times the delay, `triggers` are the frames at which the side-chain ducks.
+        `bpm` times the delay, `triggers` are the frames at which the side-chain ducks. `out`, which may be `x`, is a
+        place to work in: no matter what it holds afterwards, what comes back is the sound.
         """
-        x = self._insert(x, rate)
+        x = self._insert(x, rate, np.empty_like(x) if out is None else out)
         if self.delay is not None:
             d = self.delay
             echoes = echo.delay(x, rate, d.beats * 60.0 / bpm, d.feedback, d.damp, d.ping_pong)
@@ -111,9 +114,7 @@ class Chain:
             x = echoes
         if self.reverb is not None:
             r = self.reverb
-            wet = space.reverb(x, rate, r.kind, r.seconds, r.predelay_ms, r.damp, r.send)
-            wet += x
-            x = wet
+            x = space.reverb(x, rate, r.kind, r.seconds, r.predelay_ms, r.damp, r.send, out=x)
         if self.sidechain is not None:
             s = self.sidechain
             x = dynamics.duck(x, triggers, rate, s.depth_db, s.attack_ms, s.release_ms, out=x)
@@ -123,15 +124,19 @@ class Chain:
             x *= np.float32(10 ** (self.gain_db / 20))
         return x
 
-    def _insert(self, x: Floats, rate: int) -> Floats:
-        """The effects before the sends; a new array, on which all that follows may work."""
-        x = tone.equalize(x, rate, self.eq) if self.eq else x.copy()
+    def _insert(self, x: Floats, rate: int, out: Floats) -> Floats:
+        """The effects before the sends, in `out` or in a new array."""
+        if self.eq:
+            tone.equalize(x, rate, self.eq, out)
+        elif out is not x:
+            out[:] = x
+        x = out
         if self.compress is not None:
             c = self.compress
             gain = (c.threshold_db, c.ratio, c.attack_ms, c.release_ms, c.makeup_db, c.knee_db)
             x = dynamics.compress(x, rate, *gain, out=x)
         if self.saturate is not None:
-            x = clip.saturate(x, self.saturate.drive_db)
+            x = clip.saturate(x, self.saturate.drive_db, out=x)
             x = tone.remove_dc(x, rate, out=x)
         if self.lofi is not None:
             old = self.lofi

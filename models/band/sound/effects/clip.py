@@ -14,14 +14,14 @@ _WIDE = 32  # frames in a row of a matrix product
 _PRODUCTS = 4  # for a chunk: the BLAS library would spread larger ones over threads
 
 
-def saturate(x: Floats, drive_db: float) -> Floats:
+def saturate(x: Floats, drive_db: float, out: Floats | None = None) -> Floats:
     """Odd-harmonic saturation; a peak of -6 dBFS keeps its level, softer comes up, louder comes down."""
     gain = 10 ** (drive_db / 20)
     at_half = 0.5 * gain / np.sqrt(1 + 0.25 * gain * gain)
-    return soft_clip(x, gain, 0.5 / at_half)
+    return soft_clip(x, gain, 0.5 / at_half, out)
 
 
-def soft_clip(x: Floats, gain: float, level: float = 1.0) -> Floats:
+def soft_clip(x: Floats, gain: float, level: float = 1.0, out: Floats | None = None) -> Floats:
     """level * f(gain * x) with f(u) = u / sqrt(1 + u^2), without audible aliasing and without delay.
 
     Twice the rate, and antiderivative anti-aliasing of first order (Parker, Zavalishin & Le Bivic,
@@ -30,17 +30,17 @@ def soft_clip(x: Floats, gain: float, level: float = 1.0) -> Floats:
     number. The filter back to the plain rate makes up for the treble that the method's averaging costs;
     all filters are symmetric, so at most 16 frames before a jump hear of it.
     """
-    out = np.empty_like(x, np.float32)
+    out = np.empty_like(x) if out is None else out
     up, down = _up(), _down() * np.float32(level)
     made = _CHUNK + _PRODUCTS * _WIDE  # frames at twice the rate: 8 before those of a chunk, and more after them
     u = np.zeros((len(x), made + 15), np.float32)  # each needs 7 frames before it and 8 after it
     twice = np.empty((len(x), 2 * made), np.float32)
     for start in range(0, x.shape[1], _CHUNK):
         stop = min(start + _CHUNK, x.shape[1])
-        part = x[:, max(0, start - 15) : start - 15 + u.shape[1]]
-        at = max(0, 15 - start)
-        np.multiply(part, np.float32(gain), out=u[:, at : at + part.shape[1]])
-        u[:, at + part.shape[1] :] = 0.0
+        u[:, :15] = u[:, _CHUNK : _CHUNK + 15]  # the end of the chunk before, which may have been written over
+        part = x[:, start : start + made]
+        np.multiply(part, np.float32(gain), out=u[:, 15 : 15 + part.shape[1]])
+        u[:, 15 + part.shape[1] :] = 0.0
         twice[:, 0::2] = u[:, 7:-8]
         twice[:, 1::2] = _filtered(u, up, 1)
         slope = twice * twice

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Spectra = NDArray[np.complex64]
 
 _MOST = 1 << 14  # frames a partition
 _ROWS = 8  # blocks transformed together: the FFT works on several at once, and they stay in the cache
@@ -28,60 +32,89 @@ class Response:
         energy = np.square(np.abs(self.gains), dtype=np.float64)
         above = np.cumsum(energy[:, ::-1], axis=1)[:, ::-1]
         self.heard = np.count_nonzero(above > energy.sum() * 10 ** (_INAUDIBLE_DB / 10), axis=1).tolist()
-        self.gains *= np.float32(2 * half)  # see `Convolver.push`
+        self.gains *= np.float32(2 * half)  # see `Convolver.run`
 
 
 class Convolver:
-    """Convolves one sound with a response, in pieces of `size` frames; what goes beyond the last piece is dropped.
+    """Convolves several sounds at once, each with its response, in pieces of `size` frames.
+
+    A piece is written to where `feed` says, and comes out of `run`; what rings on after the last one is dropped.
 
     Uniformly partitioned overlap-save (Stockham 1966; Wefers, "Partitioned convolution algorithms for real-time
     auralization", 2015, section 5): blocks are short enough for the cache, and several are transformed in one call.
     """
 
-    def __init__(self, response: Response) -> None:
-        self._response = response
-        half, parts = response.half, len(response.gains)
-        self.size = _ROWS * half
-        self._x = np.zeros((_ROWS + 1) * half, np.float32)  # a block before the piece, and the piece
-        self._blocks = np.lib.stride_tricks.sliding_window_view(self._x, 2 * half)[::half]
-        self._spectra = np.zeros((parts - 1 + _ROWS, half + 1), np.complex64)  # of what is still heard, and the piece
-        self._total = np.empty((_ROWS, half + 1), np.complex64)
+    def __init__(self, responses: Sequence[Response]) -> None:
+        """All `responses` are as long."""
+        self.half, self.parts = responses[0].half, len(responses[0].gains)
+        self.size = _ROWS * self.half
+        bins = self.half + 1
+        # For each sound: a block before the piece, and the piece; the spectra that are still heard, and the piece's.
+        self._x = np.empty((len(responses), (_ROWS + 1) * self.half), np.float32)
+        self._spectra = np.empty((len(responses), self.parts - 1 + _ROWS, bins), np.complex64)
+        self._total = np.empty((_ROWS, bins), np.complex64)
         self._products = np.empty((_ROWS, _BINS), np.complex64)
-        self._out = np.empty((_ROWS, 2 * half), np.float32)
+        self._wave = np.empty((_ROWS, 2 * self.half), np.float32)
+        self.start(responses)
 
-    def push(self, piece: Floats, out: Floats) -> None:
-        """Convolve the next piece (frames,) into `out`; only the last one may be shorter than `size`."""
-        half, past = self._response.half, len(self._response.gains) - 1
-        self._x[:half] = self._x[-half:]
-        self._x[half : half + len(piece)] = piece
-        self._x[half + len(piece) :] = 0.0
-        sounds = self._x.reshape(-1, half).any(axis=1)
-        live = int(np.max(np.flatnonzero(sounds), initial=-1)) + 1  # the blocks from here on hear nothing
-        if not live and not self._spectra[_ROWS:].any():  # nor does anything ring any more
-            self._spectra[:] = 0.0
-            out[:] = 0.0
+    def start(self, responses: Sequence[Response]) -> None:
+        """Begin new sounds, in silence."""
+        self._responses = responses
+        self._x[:] = 0.0
+        self._spectra[:] = 0.0
+
+    def feed(self, side: int, frames: int) -> Floats:
+        """The place (frames,) for the next piece of a sound; only the last piece may be shorter than `size`."""
+        x = self._x[side]
+        x[: self.half] = x[-self.half :]
+        x[self.half + frames :] = 0.0
+        return x[self.half : self.half + frames]
+
+    def run(self, side: int, out: Floats) -> None:
+        """Add the piece of a sound, convolved, to `out`, which is as long."""
+        half, past = self.half, self.parts - 1
+        x, spectra = self._x[side], self._spectra[side]
+        rows = -(-len(out) // half)
+        sounding = np.flatnonzero(x.reshape(-1, half).any(axis=1)[: rows + 1])
+        live = min(int(sounding[-1]) + 1, rows) if len(sounding) else 0  # blocks from there on are silent
+        if not live and not spectra[_ROWS:].any():  # nor does anything ring any more
+            spectra[:] = 0.0
             return
-        self._spectra[:past] = self._spectra[_ROWS:]
-        heard, silent = self._spectra[past : past + live], self._spectra[past + live :]
+        spectra[:past] = spectra[_ROWS:]
+        spectra[past + live :] = 0.0
+        blocks = np.lib.stride_tricks.sliding_window_view(x, 2 * half)[::half]
         # numpy transforms in float32 only where it also divides by the size; the gains make up for it.
-        np.fft.rfft(self._blocks[:live], axis=1, norm="forward", out=heard)  # type: ignore[arg-type]
-        silent[:] = 0.0
-        self._multiply()
-        np.fft.irfft(self._total, 2 * half, axis=1, out=self._out)  # type: ignore[arg-type]
-        for row in range(-(-len(piece) // half)):
+        np.fft.rfft(blocks[:live], axis=1, norm="forward", out=spectra[past : past + live])
+        total, wave = self._total[:rows], self._wave[:rows]
+        self._multiply(self._responses[side], spectra[: past + rows], total)
+        np.fft.irfft(total, 2 * half, axis=1, out=wave)  # type: ignore[arg-type]
+        for row in range(rows):
             part = out[row * half : (row + 1) * half]
-            part[:] = self._out[row, half : half + len(part)]
+            part += wave[row, half : half + len(part)]
 
-    def _multiply(self) -> None:
+    def _multiply(self, response: Response, spectra: Spectra, total: Spectra) -> None:
         """Sum up the products of the partitions with the spectra of the blocks that they answer."""
-        gains, spectra, total = self._response.gains, self._spectra, self._total
-        past = len(gains) - 1
+        gains, past = response.gains, self.parts - 1
         for low in range(0, total.shape[1], _BINS):
             high = min(low + _BINS, total.shape[1])
             np.multiply(gains[0, low:high], spectra[past:, low:high], out=total[:, low:high])
             for late in range(1, past + 1):
-                last = min(high, self._response.heard[late])
+                last = min(high, response.heard[late])
                 if last > low:
-                    products = self._products[:, : last - low]
+                    products = self._products[: len(total), : last - low]
                     np.multiply(gains[late, low:last], spectra[past - late : -late, low:last], out=products)
                     total[:, low:last] += products
+
+
+_kept = threading.local()
+
+
+def convolver(responses: Sequence[Response]) -> Convolver:
+    """A convolver for `responses`, in the memory of the last one of this thread where that fits: to be given new memory
+    every time takes a tenth of the time of it all."""
+    held: Convolver | None = getattr(_kept, "convolver", None)
+    if held is None or (held.half, held.parts) != (responses[0].half, len(responses[0].gains)):
+        held = _kept.convolver = Convolver(responses)
+    else:
+        held.start(responses)
+    return held

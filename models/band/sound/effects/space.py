@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp import filters
-from models.band.sound.effects.convolve import Convolver, Response
+from models.band.sound.effects.convolve import Response, convolver
 from models.band.sound.effects.tone import butterworth
 
 Floats = NDArray[np.float32]
@@ -51,30 +51,31 @@ def reverb(
     predelay_ms: float = 0.0,
     damp: float = 0.3,
     level: float = 1.0,
+    out: Floats | None = None,
 ) -> Floats:
-    """The reverberation of `x`, as many frames as `x` has.
+    """The reverberation of `x`, as many frames as `x` has; added to `out` where given, which may be `x` itself.
 
     `seconds` is the time to fall by 60 dB around 1 kHz, `damp` (0..1) shortens the treble. White noise
     comes back with about the power it went in with, times `level` (a ratio) squared.
     """
-    lag = round(predelay_ms * rate / 1000)
-    frames = max(0, x.shape[1] - lag)
-    out = np.empty_like(x)
-    out[:, : x.shape[1] - frames] = 0.0
-    for side, response in enumerate(_responses(rate, kind, seconds, damp)):
-        convolver = Convolver(response)
-        for start in range(0, frames, convolver.size):
-            stop = min(start + convolver.size, frames)
-            feed = x[1 - side, start:stop] * np.float32(_CROSS)
-            feed += x[side, start:stop]
+    out = np.zeros_like(x) if out is None else out
+    room = convolver(_responses(rate, kind, seconds, predelay_ms, damp))
+    for start in range(0, x.shape[1], room.size):
+        part = slice(start, min(start + room.size, x.shape[1]))
+        for side in range(2):
+            feed = room.feed(side, part.stop - start)
+            np.multiply(x[1 - side, part], np.float32(_CROSS), out=feed)
+            feed += x[side, part]
             feed *= np.float32(level / np.hypot(1.0, _CROSS))
-            convolver.push(feed, out[side, lag + start : lag + stop])
+        for side in range(2):
+            room.run(side, out[side, part])
     return out
 
 
 @lru_cache(maxsize=16)
-def _responses(rate: int, kind: str, seconds: float, damp: float) -> tuple[Response, Response]:
-    left, right = impulse_response(rate, kind, seconds, damp)
+def _responses(rate: int, kind: str, seconds: float, predelay_ms: float, damp: float) -> tuple[Response, Response]:
+    lag = round(predelay_ms * rate / 1000)
+    left, right = np.pad(impulse_response(rate, kind, seconds, damp), ((0, 0), (lag, 0)))
     return Response(left), Response(right)
 
 
@@ -101,31 +102,35 @@ def _diffuse(
     spectrum = np.fft.rfft(noise.astype(np.float32), axis=1, norm="forward")
     hz = np.fft.rfftfreq(frames, 1 / rate)
     octave = np.log2(np.maximum(hz, 1.0) / 1000.0)
-    field = np.zeros((2, frames))
+    field = np.zeros((2, frames), np.float32)
     centres = np.arange(-4.0, 4.6)
     for centre in centres:
         # Raised cosines an octave apart: they add up to one.
-        share = np.where(np.abs(octave - centre) < 1.0, 0.5 + 0.5 * np.cos(np.pi * (octave - centre)), 0.0)
+        share = np.zeros(len(hz), np.float32)
+        low, middle, high = np.searchsorted(octave, [centre - 1.0, centre, centre + 1.0])
+        share[low:high] = 0.5 + 0.5 * np.cos(np.pi * (octave[low:high] - centre))
         if centre == centres[0]:
-            share = np.where(octave < centre, 1.0, share)
+            share[:middle] = 1.0
         if centre == centres[-1]:
-            share = np.where(octave > centre, 1.0, share)
+            share[middle:] = 1.0
         if centre < 0:
             pace = space.low_ratio ** (-centre / 4.0)
         else:
             pace = (space.high_ratio * (1.0 - 0.75 * damp)) ** (centre / 3.6)
-        band = np.fft.irfft(spectrum * share.astype(np.float32), frames, axis=1)
-        field += band * _decay(frames, -6.9078 / (seconds * pace * rate))
+        band = np.fft.irfft(spectrum * share, frames, axis=1)
+        band *= _decay(frames, -6.9078 / (seconds * pace * rate))
+        field += band
     field *= 1.0 - _decay(frames, -1000.0 / (space.build_ms * rate))
-    field /= np.sqrt(np.sum(field**2, axis=1, keepdims=True))
+    field /= np.sqrt(np.sum(np.square(field, dtype=np.float64), axis=1, keepdims=True))
     early = _early(space, rate, frames, random)
     return _band(np.sqrt(1 - space.early_share) * field + np.sqrt(space.early_share) * early, rate, space.band_hz)
 
 
-def _decay(frames: int, slope: float) -> NDArray[np.float64]:
+def _decay(frames: int, slope: float) -> Floats:
     """exp(slope * n): a product of few exponentials, for they are slow to compute."""
     rows = np.exp(slope * _COLUMNS * np.arange(-(-frames // _COLUMNS)))
-    return np.outer(rows, np.exp(slope * np.arange(_COLUMNS))).reshape(-1)[:frames]
+    columns = np.exp(slope * np.arange(_COLUMNS))
+    return np.outer(rows.astype(np.float32), columns.astype(np.float32)).reshape(-1)[:frames]
 
 
 def _early(space: _Space, rate: int, frames: int, random: np.random.Generator) -> NDArray[np.float64]:

@@ -27,11 +27,9 @@ class Band:
     q: float = number(0.7071, 0.1, 20.0)
 
 
-def equalize(x: Floats, rate: int, bands: Sequence[Band]) -> Floats:
+def equalize(x: Floats, rate: int, bands: Sequence[Band], out: Floats | None = None) -> Floats:
     """Apply `bands` one after the other."""
-    if not bands:
-        return x
-    return run_filter(np.array([biquad(band, rate) for band in bands]), x)
+    return run_filter(np.array([biquad(band, rate) for band in bands]), x, out)
 
 
 def biquad(band: Band, rate: int) -> NDArray[np.float64]:
