@@ -30,7 +30,7 @@ AT_ONCE_S = 0.010
 """A sound without a pulse that begins earlier in its file stays where it is."""
 TOLERANCE_S = 0.0002
 """How far a warp's straight lines may lie from the grid's curve."""
-CURVE_BEATS = 0.25
+CURVE_BEATS = 1 / 16
 """How finely the grid's tempo is followed where it changes."""
 RUN_OUT_BEATS = 4.0
 """How far a warp goes on beyond its piece, for joins and for what rings."""
@@ -170,7 +170,7 @@ def _complete(bar: NDArray[np.intp], within: Floats, length: float) -> bool:
     others = np.unique(bar[bar < last])
     if not len(others) or length < 0.5 * float(within[bar < last].max()):
         return False
-    later = np.unique(bar[(bar < last) & (within > length)])
+    later = np.unique(bar[(bar < last) & (within > length - CUT_TO_LENGTH)])
     return len(later) < 0.25 * len(others)
 
 

@@ -26,11 +26,11 @@ MOST_LIMITING_DB = 6.0
 """Where more would be needed to be as loud as wanted, the peaks come first and the sound stays softer."""
 NEAR_LU = 0.1
 """As near as a limited sound is brought to the loudness that is wanted."""
-LEAST_DC = 10 ** (-60 / 20)
-"""A mean below this is none: music has as much by itself."""
-DC_HOP_S = 0.5
-"""How slowly DC is followed: what is slower than 1 Hz is taken out."""
-FEWEST_HOPS = 4
+LEAST_DC = 0.002
+"""Full scale (-54 dB): a mean below this is none, music has as much by itself."""
+DC_HOP_S, DC_HOPS = 0.05, 5
+"""DC is what half of all hops of 50 ms have at least; it is followed as slowly as five of them go by."""
+FEWEST_HOPS = 20
 QUIET = 10 ** (-80 / 20)
 """Full scale: a clip whose edge lies below needs no fade."""
 FADE_IN_S, ATTACK_FADE_S, FADE_OUT_S = 0.0015, 0.00025, 0.002
@@ -171,15 +171,24 @@ def _closed(nodes: Floats, loop: bool) -> Floats:
 
 
 def _dc_hop(frames: int, rate: int) -> int:
-    return max(1, min(round(DC_HOP_S * rate), -(-frames // (2 * FEWEST_HOPS))))
+    return max(1, min(round(DC_HOP_S * rate), frames // FEWEST_HOPS))
 
 
 def _drift(means: Floats, hop: int, loop: bool) -> Drift | None:
-    """The DC in hop means, None where there is none: a mean that stays, not one that comes and goes with the sound."""
-    mean = means.mean(axis=1, keepdims=True)
-    stays = (means * np.sign(mean) >= np.abs(mean) / 2).mean(axis=1, keepdims=True) >= 0.8
-    has = stays & (np.abs(mean) >= LEAST_DC) & (means.shape[1] >= FEWEST_HOPS)
-    return Drift(np.where(has, means, 0.0), hop, loop) if has.any() else None
+    """The DC in hop means, None where there is none: the mean of most of the time. A drum has a mean too, but only
+    where it is struck."""
+    usual, mean = np.median(means, axis=1), means.mean(axis=1)
+    chance = means.std(axis=1) / np.sqrt(means.shape[1])
+    has = (
+        (np.abs(usual) >= np.maximum(LEAST_DC, 5.0 * chance))
+        & (mean * usual > 0.5 * usual**2)
+        & (mean * usual < 2.0 * usual**2)
+    )
+    if not has.any() or means.shape[1] < FEWEST_HOPS:
+        return None
+    count = means.shape[1] // DC_HOPS
+    slow = means[:, : count * DC_HOPS].reshape(len(means), count, DC_HOPS).mean(axis=2)
+    return Drift(np.where(has[:, None], slow, 0.0), DC_HOPS * hop, loop)
 
 
 # -- peaks -------------------------------------------------------------------------------------------------------

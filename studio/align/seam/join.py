@@ -29,14 +29,16 @@ REACH_S = 0.050
 """How far from the bar line a join is looked for."""
 RISE_S, RISE_BLOCKS, RISE = 0.003, 4, 6.0
 """A sound that is this many times as powerful within 3 ms as in the 12 before them begins anew."""
-EDGE_S, EDGE = 0.010, 3.0
+EDGE_S, EDGE = 0.010, 1.5
 """A file that begins with this many times the power, or with bends of it, that the sound before ends with, begins with
 an attack."""
 LEAST_RING_S = 0.020
 """What goes on for less behind the bar line is the file's end and no ring."""
 GUARD_S = 0.001
 """What is left alone before an attack."""
-LENGTHS_S = (0.005, 0.010, 0.020, 0.040)
+LENGTHS_S = (0.005, 0.010, 0.020, 0.040, 0.080)
+LONG = 1.0
+"""How much a long crossfade counts against sides that are alike."""
 STEP_S = 0.001
 LOUD_S = 0.020
 """Over how much loudness is taken: longer than a cycle of a bass."""
@@ -229,10 +231,11 @@ def _crossfade(before: Side, after: Side, low: int, high: int, rate: int) -> Joi
     start, length = _best(old, new, attacks, rate)
     correlation = _correlation(old[:, start : start + length], new[:, start : start + length])
     mixed = None
-    if correlation < OPPOSED and 2 * length <= high - low:
-        turned = min(start, high - low - 2 * length)
-        mixed = _turned(before.sound, new, low, turned, length, rate)
-        start = start if mixed is None else turned
+    if correlation < OPPOSED:
+        half = min(round(LENGTHS_S[-2] * rate), (high - low) // 2)
+        begin = min(start, high - low - 2 * half)
+        mixed = _turned(before.sound, new, low, begin, half, rate)
+        start = start if mixed is None else begin
     if mixed is None:
         stop = start + length
         mixed = crossfaded(old[:, start:stop], new[:, start:stop], correlation).astype(np.float32)
@@ -252,6 +255,7 @@ def _best(old: Floats, new: Floats, attacks: Floats, rate: int) -> tuple[int, in
     sums = [np.concatenate(([0.0], np.cumsum(power))) for power in powers]
     loudness = uniform_filter1d(powers[0] + powers[1], min(total, round(LOUD_S * rate)), mode="nearest")
     loudness /= loudness.mean() + 1e-12
+    longest = LENGTHS_S[-1] * rate
     best = (np.inf, 0, total)
     step = max(1, round(STEP_S * rate))
     for seconds in LENGTHS_S:
@@ -261,7 +265,7 @@ def _best(old: Floats, new: Floats, attacks: Floats, rate: int) -> tuple[int, in
         alike = both / np.sqrt(ours * theirs + 1e-24)
         loud = np.minimum(1.0, loudness[np.minimum(starts + length // 2, total - 1)])
         # The longer the smoother; the later the more of the music before the bar line is its own.
-        cost = (1.0 - alike) * loud + 0.2 * (1.0 - seconds / LENGTHS_S[-1]) + 0.05 * (1.0 - (starts + length) / total)
+        cost = (1.0 - alike) * loud + LONG * (1.0 - length / longest) + 0.05 * (1.0 - (starts + length) / total)
         struck = np.zeros(len(starts))
         for attack in attacks[(attacks >= 0) & (attacks < total)]:
             struck[(attack > starts) & (attack < starts + length)] = 1.0
