@@ -166,6 +166,21 @@ def test_partitioned_convolution_equals_the_plain_one(frames: int, taps: int) ->
     assert wet == pytest.approx(plain, abs=2e-5 * float(np.abs(plain).max()))
 
 
+def test_a_reverb_rings_into_silence_and_starts_anew_each_time() -> None:
+    """Rests are passed over piece by piece, in memory that the sound before has left."""
+    from scipy import signal
+
+    x = np.zeros((2, 1_200_000), np.float32)
+    for start, length in ((30_000, 5_000), (130_000, 2_000), (900_000, 50_000)):
+        x[:, start : start + length] = noise(length, seed=start)
+    for seconds in (0.9, 2.6, 0.9):
+        response = effects.impulse_response(RATE, "plate", seconds, 0.3).astype(np.float64)
+        fed = (x + 0.25 * x[::-1]) / np.hypot(1.0, 0.25)
+        plain = [signal.oaconvolve(side, taps)[: x.shape[1]] for side, taps in zip(fed, response, strict=True)]
+        wet = effects.reverb(x, RATE, "plate", seconds)
+        assert wet == pytest.approx(np.array(plain), abs=1e-4 * float(np.abs(plain).max()))
+
+
 def test_delay_echoes_fall_at_their_places() -> None:
     x = np.zeros((2, RATE), np.float32)
     x[:, 100] = 1.0

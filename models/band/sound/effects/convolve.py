@@ -46,22 +46,24 @@ class Convolver:
 
     def __init__(self, responses: Sequence[Response]) -> None:
         """All `responses` are as long."""
-        self.half, self.parts = responses[0].half, len(responses[0].gains)
+        self.half = responses[0].half
         self.size = _ROWS * self.half
-        bins = self.half + 1
-        # For each sound: a block before the piece, and the piece; the spectra that are still heard, and the piece's.
-        self._x = np.empty((len(responses), (_ROWS + 1) * self.half), np.float32)
-        self._spectra = np.empty((len(responses), self.parts - 1 + _ROWS, bins), np.complex64)
-        self._total = np.empty((_ROWS, bins), np.complex64)
+        self._x = np.empty((len(responses), (_ROWS + 1) * self.half), np.float32)  # a block before the piece, the piece
+        self._room = np.empty((len(responses), 0, self.half + 1), np.complex64)
+        self._total = np.empty((_ROWS, self.half + 1), np.complex64)
         self._products = np.empty((_ROWS, _BINS), np.complex64)
         self._wave = np.empty((_ROWS, 2 * self.half), np.float32)
         self.start(responses)
 
     def start(self, responses: Sequence[Response]) -> None:
-        """Begin new sounds, in silence."""
+        """Begin as many new sounds, in silence, with responses in partitions of the same size."""
         self._responses = responses
-        self._x[:] = 0.0
+        rows = len(responses[0].gains) - 1 + _ROWS  # the spectra that are still heard, and the piece's
+        if self._room.shape[1] < rows:
+            self._room = np.empty((len(responses), rows, self.half + 1), np.complex64)
+        self._spectra = self._room[:, :rows]
         self._spectra[:] = 0.0
+        self._x[:] = 0.0
 
     def feed(self, side: int, frames: int) -> Floats:
         """The place (frames,) for the next piece of a sound; only the last piece may be shorter than `size`."""
@@ -72,8 +74,7 @@ class Convolver:
 
     def run(self, side: int, out: Floats) -> None:
         """Add the piece of a sound, convolved, to `out`, which is as long."""
-        half, past = self.half, self.parts - 1
-        x, spectra = self._x[side], self._spectra[side]
+        x, spectra, half, past = self._x[side], self._spectra[side], self.half, self._spectra.shape[1] - _ROWS
         rows = -(-len(out) // half)
         sounding = np.flatnonzero(x.reshape(-1, half).any(axis=1)[: rows + 1])
         live = min(int(sounding[-1]) + 1, rows) if len(sounding) else 0  # blocks from there on are silent
@@ -94,7 +95,7 @@ class Convolver:
 
     def _multiply(self, response: Response, spectra: Spectra, total: Spectra) -> None:
         """Sum up the products of the partitions with the spectra of the blocks that they answer."""
-        gains, past = response.gains, self.parts - 1
+        gains, past = response.gains, len(response.gains) - 1
         for low in range(0, total.shape[1], _BINS):
             high = min(low + _BINS, total.shape[1])
             np.multiply(gains[0, low:high], spectra[past:, low:high], out=total[:, low:high])
@@ -109,11 +110,11 @@ class Convolver:
 _kept = threading.local()
 
 
-def convolver(responses: Sequence[Response]) -> Convolver:
-    """A convolver for `responses`, in the memory of the last one of this thread where that fits: to be given new memory
-    every time takes a tenth of the time of it all."""
+def convolver(responses: tuple[Response, Response]) -> Convolver:
+    """A convolver for a pair of responses, in the memory of this thread's last one: to be given new memory every time
+    takes a tenth of the time of it all."""
     held: Convolver | None = getattr(_kept, "convolver", None)
-    if held is None or (held.half, held.parts) != (responses[0].half, len(responses[0].gains)):
+    if held is None or held.half != responses[0].half:
         held = _kept.convolver = Convolver(responses)
     else:
         held.start(responses)
