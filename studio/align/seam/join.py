@@ -184,12 +184,16 @@ def _attack(side: Side, low: int, high: int, rate: int) -> float | None:
 
 def _entry(sound: Laid, attack: int, rate: int) -> tuple[int, int]:
     """Where a piece starts for its attack to be whole, and how long it is led in before that: longer where something
-    sounds there already, and hardly at all where its file begins in the middle of the sound."""
+    sounds there already, and hardly at all where its file begins with a step larger than its attack's own."""
     long, short = round(RELEASE_S * rate), round(ENTRY_S * rate)
     sounds = _level(sound.read(attack - long, attack - short)) > DIED_AWAY * _level(sound.read(attack, attack + long))
     start = max(sound.first, attack - (long if sounds else short))
+    if start > sound.first:
+        return start, attack - start
     edge = math.floor(HARD_ENTRY_S * rate)
-    hard = start == sound.first and float(np.abs(sound.read(start, start + edge)).max(initial=0.0)) > QUIET
+    begin = sound.read(start - 1, start + round(RISE_S * rate))
+    steps = np.abs(np.diff(begin, axis=1)).max(axis=0)
+    hard = float(steps[:edge].max(initial=0.0)) > max(QUIET, float(steps[edge:].max(initial=0.0)))
     return start, max(attack - start, edge if hard else 0)
 
 
@@ -209,8 +213,8 @@ def _overlay(before: Side, after: Side, at: int, rate: int, ring: int, lead: int
     first = _first(after.attacks, at - lead - EARLY_S * rate, at - lead + REACH_S * rate)
     begins = min(at - lead, int(first) - guard) if first is not None else at - lead
     enter, fade = _entry(after.sound, begins, rate)
-    if first is None and after.sound.first >= at - lead:
-        fade = round(ENTRY_S * rate)
+    if enter == after.sound.first:  # a file's first attack comes as it is: the other sounds on
+        fade = round(ENTRY_S * rate) if first is None else 0
     if ring:
         return Join("overlay", at + ring, enter, min(ring, round(2 * EXIT_S * rate)), fade)
     ours = _first(before.attacks, at - EARLY_S * rate, at + REACH_S * rate)
