@@ -22,12 +22,16 @@ _CLASS_WEIGHTS = (1.0, 0.3, 0.25, 0.6, 0.25, 0.3)
 _TOLERANCE, _COARSE = 0.075, 0.15
 """Of a unit: an attack further from every division tells nothing about the beat. Of halves alone, while the course is
 rough, and for swells."""
+_NEAR_S = 0.012
+"""An attack this near to a course is never taken for a stray one."""
 _HARD, _SOFT = 0.75, 0.35
 _LATEST_S = 0.2
 _STRAY = 0.12
 """Of a unit: no course that is tried for being simpler may lie further from the one that was found."""
-_STIFFNESS = (1e5, 1e4, 1e3, 1e2, 10.0)
-"""Penalties on squared changes of a unit's length, against squared distances of attacks."""
+_STIFFNESS = (1e7, 1e5, 1e4, 1e3, 1e2, 10.0)
+"""Penalties on squared changes of the change of a unit's length (so that a tempo may rise or fall evenly at no cost),
+against squared distances of attacks."""
+_THIRD = (-1.0, 3.0, -3.0, 1.0)
 _ROUNDS = 6
 _FOLDS = 4
 _FEWEST = 3
@@ -86,10 +90,10 @@ def settle(rough: BeatMap, onsets: Onsets, unit: float) -> BeatMap:
     knots = _knots(rough, unit)
     current = rough
     points = _assign(current, onsets, unit, coarse=True)
-    for stiffness in (1e4, 1e3, 1e3) if sharp else (1e5, 1e4, 1e4):
+    for number, stiffness in enumerate((1e4, 1e3, 1e3) if sharp else (1e7, 1e6, 1e6)):
         if len(points.seconds) < _FEWEST:
             return rough
-        current = _safe(knots, _smooth(points, knots, unit, stiffness), rough)
+        current = _safe(knots, _smooth(points, knots, unit, stiffness, _NEAR_S if number else 4 * _NEAR_S), rough)
         points = _assign(current, onsets, unit, coarse=not sharp)
         points = _without_offsets(current, points) if sharp else points
     return current
@@ -137,7 +141,7 @@ def _without_offsets(current: BeatMap, points: _Points) -> _Points:
     return _Points(seconds, points.beats, points.weights, points.classes)
 
 
-def _smooth(points: _Points, knots: Floats, unit: float, stiffness: float) -> Floats:
+def _smooth(points: _Points, knots: Floats, unit: float, stiffness: float, least: float = _NEAR_S) -> Floats:
     """Times of the knots: a line between neighbours, through the attacks."""
     from scipy.linalg import solveh_banded
 
@@ -151,27 +155,28 @@ def _smooth(points: _Points, knots: Floats, unit: float, stiffness: float) -> Fl
     seconds = points.seconds - np.polynomial.polynomial.polyval(points.beats, line)
     times = np.zeros(len(knots))
     for number in range(_ROUNDS):
-        # Lower bands of the normal equations: w (x_left, x_right) squared, and second differences squared.
-        bands = np.zeros((3, len(knots)))
+        # Lower bands of the normal equations: w (x_left, x_right) squared, and third differences squared.
+        bands = np.zeros((4, len(knots)))
         target = np.zeros(len(knots))
         np.add.at(bands[0], left, weights * left_share**2)
         np.add.at(bands[0], left + 1, weights * right_share**2)
         np.add.at(bands[1], left, weights * left_share * right_share)
         np.add.at(target, left, weights * left_share * seconds)
         np.add.at(target, left + 1, weights * right_share * seconds)
-        inner = max(len(knots) - 2, 0)
-        for band, place, product in ((0, 0, 1), (0, 1, 4), (0, 2, 1), (1, 0, -2), (1, 1, -2), (2, 0, 1)):
-            bands[band, place : place + inner] += stiffness * product  # of the row 1, -2, 1
+        inner = max(len(knots) - 3, 0)
+        for place, here in enumerate(_THIRD):
+            for band, other in enumerate(_THIRD[place:]):
+                bands[band, place : place + inner] += stiffness * here * other
         bands[0] += 1e-6 * (1.0 + 1e-3 * stiffness)
         times = np.asarray(solveh_banded(bands, target, lower=True))
         late = seconds - (times[left] * left_share + times[left + 1] * right_share)
-        weights = points.weights / points.weights.mean() * _trust(late, points.weights, number)
+        weights = points.weights / points.weights.mean() * _trust(late, points.weights, number, least)
     return np.asarray(times + np.polynomial.polynomial.polyval(knots, line))
 
 
-def _trust(late: Floats, weights: Floats, number: int) -> Floats:
+def _trust(late: Floats, weights: Floats, number: int, least: float = _NEAR_S) -> Floats:
     """Tukey's biweight on residuals: 1 near 0, 0 beyond some five medians."""
-    scale = max(5.0 * _median(np.abs(late), weights), 0.003) * (2.0 if number < 2 else 1.0)
+    scale = max(5.0 * _median(np.abs(late), weights), least) * (2.0 if number < 2 else 1.0)
     return np.clip(1.0 - (late / scale) ** 2, 0.0, 1.0) ** 2
 
 
@@ -251,7 +256,7 @@ def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid, sharp: 
         found.append(("steady", line(lambda beats: beats, 1)))
     if len(points.seconds) >= 8:
         found.append(("drift", line(lambda beats: beats, 2)))
-        found += [("drift", smooth(stiffness)) for stiffness in (_STIFFNESS if sharp else _STIFFNESS[:2])]
+        found += [("drift", smooth(stiffness)) for stiffness in (_STIFFNESS if sharp else _STIFFNESS[:1])]
     return found
 
 

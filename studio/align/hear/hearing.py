@@ -147,7 +147,7 @@ def _confidence(course: Course, onsets: Onsets, shape: BarShape, reading: _Readi
     phase = course.beat_map.beats_at(onsets.seconds) / float(shape.unit)
     weights = onsets.strength / onsets.strength.sum()
     gathered = max(abs(np.sum(weights * np.exp(2j * np.pi * k * phase))) for k in range(1, 7))
-    chance = min(0.95, 1.7 * float(np.sqrt(np.sum(weights**2))))
+    chance = min(0.95, 2.15 * float(np.sqrt(np.sum(weights**2))))
     rayleigh = float(np.clip((gathered - chance) / (1.0 - chance), 0.0, 1.0))
     beats = float(course.beat_map.beats_at(onsets.seconds[-1]) - course.beat_map.beats_at(onsets.seconds[0]))
     if len(onsets) < beats / float(shape.beats) / 2:
