@@ -186,7 +186,7 @@ def _rough_loudness(takes: Sequence[PlacedTake], frames: int, rate: int) -> floa
         if energies is None:
             source = as_source(take.audio)
             energies = take_energies(source.read(0, source.frames), rate)
-        first = round(take.start / (hop * step))
+        first = min(round(take.start / (hop * step)), len(powers) - 1)  # a take may start in the song's last moment
         last = min(first + len(energies), len(powers))
         powers[first:last] += energies[: last - first]
     return _gated(powers) if powers.any() else None
