@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from studio.align.grid import Grid
 from studio.align.rivals import rival
-from studio.align.values import Floats, Onsets
+from studio.align.values import BeatMap, Floats, Onsets
 
 STRONG = 0.25
 """From this strength on an onset counts fully; ghosts count in proportion."""
-SHARP = 0.4
-"""From this sharpness on an onset's place is a fact and not an opinion; swells below it count little, for many of them
-are no onsets at all."""
+VAGUE, SHARP = 0.15, 0.4
+"""From SHARP on an onset is a fact and not an opinion; at VAGUE it may be none at all, and hardly counts."""
 CLEAR = 8.0
 """Evidence from which a grid is beyond doubt: chance would have to be lucky once in some 3000 times."""
 CLOSE = 3.0
@@ -35,6 +34,8 @@ SPREADS_S = (0.0012, 0.0025, 0.005, 0.010, 0.018)
 LEAST_SWING, MOST_SWING = 51.5, 76.0
 STRAIGHT_S = 0.004
 """An off-beat that is late by less is straight."""
+TURN_S = 0.002
+"""Of a course of beats: what differs by less from a straight line is one."""
 DRIFT_POINTS = 128
 STRETCH = 16
 
@@ -128,8 +129,8 @@ class _Placed:
 def measure(onsets: Onsets, frames: Floats, grid: Grid, free: int = 0) -> GridFit:
     """Measure onsets that lie at `frames` of the grid's timeline (unrounded; any before bar 1 or past the end too).
 
-    `free` is how many places were moved to the grid one by one, as the knots of a warp are: that these onsets agree
-    with it is no evidence.
+    `free` is how many places were put on the grid at will, as where a warp turns: that as many onsets agree with it is
+    no evidence.
     """
     if not len(onsets):
         return GridFit(None, None, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -149,10 +150,29 @@ def measure_on(step: Step | None, onsets: Onsets, frames: Floats, grid: Grid) ->
     return _errors(_place(onsets, frames, grid), step or SIXTEENTH).errors if len(onsets) else None
 
 
+def turns(beat_map: BeatMap, within_s: float = TURN_S) -> int:
+    """How often a course of beats changes its tempo: the straight lines that keep within `within_s` of it, less one.
+
+    As many attacks could have been put on the grid at will. H. Imai and M. Iri, "An optimal algorithm for approximating
+    a piecewise linear function", J. Information Processing 9 (1986); lines begin on the course here.
+    """
+    count, start, least, most = 0, 0, -np.inf, np.inf
+    at, seconds = beat_map.beats.tolist(), beat_map.seconds.tolist()
+    for k in range(1, len(at)):
+        run = at[k] - at[start]
+        slope = (seconds[k] - seconds[start]) / run
+        if not least <= slope <= most:
+            count, start = count + 1, k - 1
+            least, most, run = -np.inf, np.inf, at[k] - at[start]
+            slope = (seconds[k] - seconds[start]) / run
+        least, most = max(least, slope - within_s / run), min(most, slope + within_s / run)
+    return count
+
+
 def weights(onsets: Onsets) -> Floats:
     """How much each onset counts, 0..1."""
-    sharp = np.minimum(1.0, onsets.sharpness / SHARP) ** 2
-    return np.asarray(np.maximum(np.minimum(1.0, onsets.strength / STRONG) * sharp, 1e-6))
+    sharp = np.clip((onsets.sharpness - VAGUE) / (SHARP - VAGUE), 0.0, 1.0) ** 2
+    return np.asarray(np.minimum(1.0, onsets.strength / STRONG) * np.maximum(sharp, 1e-3) + 1e-9)
 
 
 def _place(onsets: Onsets, frames: Floats, grid: Grid) -> _Placed:

@@ -8,18 +8,17 @@ from studio.align.fit import Plan
 from studio.align.hear.features import features
 from studio.align.hear.onsets import find_onsets
 from studio.align.level import Levels
-from studio.align.measure import measure, measure_on
+from studio.align.measure import measure, measure_on, turns
 from studio.align.move import stretch_ratios
 from studio.align.report import Level, Moved, Report, judge
 from studio.align.seam import Seamed
-from studio.align.values import Heard, Pulse, Source
+from studio.align.values import Heard, Source
 
 
 def prove(result: Source, rate: int, plan: Plan, heard: Heard, method: str, seams: Seamed, levels: Levels) -> Report:
     """Report on a finished sound at `rate` Hz. `method` is how its pieces were moved, as `lay` has it."""
     onsets = find_onsets(result, rate, features(result, rate))
-    # Each knot of a drift moved an attack to where it was wanted; those of a steady sound only follow the grid's tempo.
-    single = sum(len(piece.warp.source) - 2 for piece in plan.pieces) if heard.pulse is Pulse.DRIFTING else 0
+    single = 0 if heard.beat_map is None else turns(heard.beat_map) * len(plan.pieces)
     after = measure(onsets, onsets.seconds * rate - plan.pickup_frames, plan.grid, free=single)
     before = measure_on(after.step, heard.onsets, heard.onsets.seconds * rate, plan.grid)
     verdict, reason = judge(heard, after)

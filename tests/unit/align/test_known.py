@@ -16,9 +16,9 @@ def struck(frames: list[int], length: int, hz: float = 220.0, decay_s: float = 0
     """A decaying tone from each frame on."""
     out = np.zeros((channels, length), np.float32)
     for number, frame in enumerate(frames):
-        time = np.arange(length - frame) / RATE
+        time = np.arange(min(length - frame, round(8 * decay_s * RATE))) / RATE
         tone = 0.5 * np.exp(-time / decay_s) * np.sin(2 * np.pi * hz * (1 + number % 3 / 4) * time + 0.5)
-        out[:, frame:] += tone.astype(np.float32)
+        out[:, frame : frame + len(time)] += tone.astype(np.float32)
     return out
 
 

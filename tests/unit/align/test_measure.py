@@ -17,9 +17,10 @@ from studio.align.measure import (
     measure,
     measure_on,
     robust_slope,
+    turns,
     weighted_quantile,
 )
-from studio.align.values import Onsets
+from studio.align.values import BeatMap, Onsets
 from studio.song.meter import Meter
 from studio.song.tempo import TempoMap, parse_tempo_map
 
@@ -231,6 +232,18 @@ def test_errors_to_a_given_grid() -> None:
     assert late is not None
     assert late.median_ms == pytest.approx(10.0, abs=0.01)
     assert measure_on(None, onsets(np.zeros(0)), np.zeros(0), grid()) is None
+
+
+def test_turns_are_counted_where_the_tempo_changes() -> None:
+    beats = np.arange(65.0)
+    steady = BeatMap(0.5 * beats, beats)
+    assert turns(steady) == 0
+    generator = np.random.default_rng(1)
+    assert turns(BeatMap(0.5 * beats + generator.uniform(-0.0005, 0.0005, 65), beats)) == 0
+    assert turns(BeatMap(np.cumsum(np.where(beats < 32, 0.5, 0.52)), beats)) == 1
+    ramp = BeatMap(0.5 * beats + 0.0002 * beats**2, beats)
+    assert 4 <= turns(ramp) <= 12
+    assert turns(BeatMap(0.5 * beats + generator.uniform(-0.05, 0.05, 65), beats)) > 40
 
 
 def test_a_quantile_counts_weights() -> None:
