@@ -142,7 +142,7 @@ def judge(heard: Heard, after: GridFit) -> tuple[Verdict, str]:
     if errors is None or after.attacks < FEWEST_ATTACKS:
         return Verdict.LOOSE, _too_few(heard, after)
     if heard.tempo_confidence < LEAST_TEMPO_CONFIDENCE:
-        return Verdict.LOOSE, f"the tempo is uncertain (confidence {heard.tempo_confidence:.2f}); name it with --felt"
+        return Verdict.LOOSE, f"the tempo is uncertain (confidence {heard.tempo_confidence:.2f}); name the felt tempo"
     if heard.downbeat_confidence < LEAST_DOWNBEAT_CONFIDENCE:
         return Verdict.LOOSE, f"where bar 1 begins is uncertain (confidence {heard.downbeat_confidence:.2f})"
     if after.rival is not None:
