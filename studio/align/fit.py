@@ -184,7 +184,7 @@ def _pickup(heard: Heard, beat_map: BeatMap, grid: Grid) -> tuple[Fraction, floa
     times = times[(times < zero - EARLY_S) & (times > float(beat_map.seconds_at(-float(bar))) - EARLY_S)]
     if not len(times):
         return Fraction(0), zero
-    return min(Fraction(math.ceil(-float(beat_map.beats_at(times[0])) - 1e-3)), bar), float(times[0])
+    return min(Fraction(math.ceil(-float(beat_map.beats_at(times[0] + EARLY_S)))), bar), float(times[0])
 
 
 def _passes(grid: Grid, own: Fraction) -> list[tuple[Fraction, Fraction]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from studio.align.fit import Plan, attacks_of, fit
+from studio.align.fit import EARLY_S, Plan, attacks_of, fit
 from studio.align.hear import hear
 from studio.align.laying import InMemory, Scratch, lay
 from studio.align.level import Levels, level
@@ -24,6 +24,8 @@ Step = Callable[[float], None]
 
 HEARD, MOVED, JOINED, LEVELLED = 0.35, 0.65, 0.70, 0.80
 """How much of the work is done behind each stage; the rest is for proving it."""
+START_S = 0.005
+"""An attack this near to the first frame is spared by the fade there."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def lock(
     step = work.stage(JOINED, LEVELLED, "levelling")
     # A file that is as long as its bars was cut as it is wanted.
     as_it_is = method == "none" and plan.frames == source.frames
-    struck = bool((abs(plan.pieces[0].warp.target_at(attacks) + plan.pickup_frames) < 0.005 * rate).any())
+    at_start = plan.pieces[0].warp.target_at(attacks) + plan.pickup_frames
+    struck = bool(((at_start > -EARLY_S * rate) & (at_start < START_S * rate)).any())
     result, levels = level(
         seams.voices, rate, wish.lufs, loop=wish.loop, edges=not as_it_is, attack=struck, step=step
     )  # fmt: skip

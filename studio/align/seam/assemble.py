@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from studio.align.fit import Piece, Plan
 from studio.align.move.render import whole_shift
-from studio.align.seam.join import EARLY_S, REACH_S, Join, Side, begins_softly, join, through
+from studio.align.seam.join import EARLY_S, REACH_S, Join, Side, begins_softly, begun, join, through
 from studio.align.seam.score import CONTEXT_S, SeamScore, seam_score
 from studio.align.seam.voices import Laid, Shifted, Voice, Voices
 from studio.align.values import Audio, Floats
@@ -58,7 +58,7 @@ def assemble(
         before, after = sides[number], sides[number + 1]
         joins.append(_joined(before, after, pieces[number], pieces[number + 1], rate))
         step(0.5 * (number + 1) / len(sides))
-    voices = _voices(plan, sides, joins, loop)
+    voices = _voices(plan, sides, joins, loop, rate)
     whole = Voices(voices, -plan.pickup_frames, plan.frames, loop)
     scored = np.unique(np.linspace(0, len(joins) - 1, MOST_SCORED).astype(int)) if joins else np.zeros(0, int)
     marks = _marks(plan, sides[: len(plan.pieces)], EARLY_S * rate)
@@ -86,25 +86,22 @@ def _joined(before: Side, after: Side, piece: Piece, next_piece: Piece, rate: in
     return join(before, after, at, rate, piece.ring, next_piece.lead)
 
 
-def _voices(plan: Plan, sides: Sequence[Side], joins: Sequence[Join], loop: bool) -> list[Voice]:
+def _voices(plan: Plan, sides: Sequence[Side], joins: Sequence[Join], loop: bool, rate: int) -> list[Voice]:
     """Every piece from where its join lets it in to where the next lets it out, and the crossfades between."""
-    voices = []
-    for number in range(len(plan.pieces)):
-        start, fade_in = plan.pieces[number].start - plan.pickup_frames, 0
-        entry = joins[number - 1] if number or loop else None
-        if entry is not None:
-            start, fade_in = entry.enter, entry.fade_in
-            if not number:
-                start -= plan.frames
-        leaving = joins[number] if number < len(joins) else None
-        stop, fade_out = plan.pieces[number].stop, 0
-        if leaving is not None:
-            stop, fade_out = leaving.leave, leaving.fade_out
-        voices.append(Voice(sides[number].sound, start, max(stop, start), fade_in, fade_out))
-    for each in joins:
-        if each.patch is not None:
-            voices.append(Voice(each.patch, each.patch.first, each.patch.last))
-    return voices
+    leaves = [(each.leave, each.fade_out) for each in joins]
+    if loop:
+        begin = [Voice(sides[0].sound, joins[-1].enter - plan.frames, 0, joins[-1].fade_in)]
+    else:
+        begin = begun(sides[0], plan.pieces[0].start - plan.pickup_frames, rate)
+        leaves.append((plan.pieces[-1].stop, 0))
+    others = zip(sides[1 : len(plan.pieces)], joins, strict=False)
+    voices = [begin[0], *(Voice(side.sound, each.enter, 0, each.fade_in) for side, each in others)]
+    voices = [
+        replace(voice, stop=max(voice.start, stop), fade_out=fade)
+        for voice, (stop, fade) in zip(voices, leaves, strict=True)
+    ]
+    patches = [each.patch for each in joins if each.patch is not None]
+    return voices + begin[1:] + [Voice(patch, patch.first, patch.last) for patch in patches]
 
 
 def _marks(plan: Plan, sides: Sequence[Side], early: float) -> Floats:

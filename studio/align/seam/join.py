@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from studio.align.seam.voices import Laid, Patch, rise
+from studio.align.seam.voices import Laid, Patch, Shifted, Voice, rise
 from studio.align.values import Audio, Floats
 
 EARLY_S = 0.035
@@ -48,6 +48,8 @@ SOFT = 10 ** (-50 / 20)
 """Full scale: a file that begins below this rises by itself."""
 HARD_ENTRY_S, QUIET = 0.00025, 1e-4
 """How long a file that begins at an attack, above this level, is led in."""
+CATCH_UP_S = 0.015
+"""How much of an attack sounds before its sound catches up."""
 OVERLAP_S = 0.010
 """Over how much a sound is led into what goes on for it."""
 TURN_S = 0.010
@@ -153,6 +155,31 @@ def _power(sound: Floats) -> float:
 def begins_softly(sound: Laid, rate: int) -> bool:
     """Whether a sound's file begins with its rise, rather than in its midst."""
     return float(np.abs(sound.read(sound.first, sound.first + round(0.001 * rate))).max()) < SOFT
+
+
+def begun(side: Side, start: int, rate: int) -> list[Voice]:
+    """The voices of a sound that is cut off before frame `start`. An attack that comes a little too early for it is not
+    cut: the sound then begins as much later as it needs, and catches up behind the attack."""
+    plain = [Voice(side.sound, start, side.sound.last)]
+    near = side.attacks[np.abs(side.attacks - start) < EARLY_S * rate]
+    # Where a grace note comes before the attack that is meant, it is the grace note that is cut.
+    if not len(near) or near[-1] >= start - GUARD_S * rate or side.sound.first > near[-1]:
+        return plain
+    early = float(near[-1])
+    following = _first(side.attacks, start, math.inf)
+    low = start + round(CATCH_UP_S * rate)
+    high = min(low + round(REACH_S * rate), side.sound.last, side.sound.last if following is None else int(following))
+    if high - low < round(2 * LENGTHS_S[0] * rate):
+        return plain
+    by = start - math.floor(early)
+    later = Shifted(side.sound, by)
+    made = _crossfade(Side(later, side.attacks + by), side, low, high - round(GUARD_S * rate), rate)
+    assert made.patch is not None  # every crossfade has one
+    return [
+        Voice(side.sound, made.enter, side.sound.last),
+        Voice(later, start, made.leave),
+        Voice(made.patch, made.patch.first, made.patch.last),
+    ]
 
 
 def _meet(old: Laid, new: Laid, low: int, high: int) -> bool:

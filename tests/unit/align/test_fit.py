@@ -201,6 +201,7 @@ def with_pickup(first: float, bpm: float = 120.0, meter: Meter = FOUR, bars: int
         (0.04, FOUR, Fraction(0)),  # only early
         (0.25, FOUR, Fraction(1)),
         (1.0, FOUR, Fraction(1)),
+        (1.03, FOUR, Fraction(1)),
         (1.5, FOUR, Fraction(2)),
         (3.9, FOUR, Fraction(4)),
         (3.3, Meter(7, 8), Fraction(7, 2)),

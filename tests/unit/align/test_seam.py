@@ -227,6 +227,20 @@ def test_a_loop_that_leads_on_into_itself_is_left_alone() -> None:
     assert not leads_on(ArraySource(np.ascontiguousarray(sound[:, 117:-3000])), RATE, NONE)
 
 
+@pytest.mark.parametrize("early_ms", [2.0, 9.0, 30.0])
+def test_an_attack_a_little_too_early_for_the_first_frame_is_not_cut(early_ms: float) -> None:
+    first = RATE - round(early_ms * RATE / 1000)
+    seconds = np.concatenate(([first / RATE], 1.0 + np.arange(1, 8) * 0.5))
+    sound = struck(3 * RATE, seconds) + tone(90.0, 3 * RATE, 0.02)
+    grid = Grid.steady("120", Meter(4, 4), 1, RATE)
+    plan = Plan(grid, (Piece(shift(-RATE), 0, BAR, 0, 0),), 1, grid.beats * 0, 0)
+    whole_ = assemble(plan, [kept(sound, -RATE)], seconds * RATE, RATE, loop=False, step=nothing).voices
+    y = whole(whole_)
+    np.testing.assert_array_equal(y[:, : RATE // 100], sound[:, first : first + RATE // 100])
+    np.testing.assert_array_equal(y[:, RATE // 5 :], sound[:, RATE + RATE // 5 : RATE + BAR])
+    assert seam_score(y, [(RATE // 100, RATE // 5)], (seconds - 1) * RATE, RATE).value < 1.0
+
+
 def test_silence_at_the_join_stays_silence() -> None:
     sound = struck(BAR, [0.5, 1.0])
     y = whole(looped(sound, 4, 1, np.array([0.5, 1.0]) * RATE).voices)
