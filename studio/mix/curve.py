@@ -16,6 +16,7 @@ from studio.mix.arrays import Audio, check_rate, from_db, to_db
 
 ATTACK_S, RELEASE_DB_PER_S = 0.006, 60.0
 MOST_GIVEN_WAY_DB = 30.0
+INAUDIBLE = 1e-6
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ def test_nothing_to_do_is_none() -> None:
     loud = np.full((2, RATE), 0.95, np.float32)
     assert giving_way(np.zeros((2, RATE), np.float32), [loud], 0.9, RATE) is None
     assert giving_way(np.full((2, RATE), -0.02, np.float32), [loud], 0.9, RATE) is None
+    assert giving_way(np.full((2, RATE), 1e-41, np.float32), [loud], 0.9, RATE) is None  # subnormal: a tail's last
 
 
 def test_company_too_loud_by_itself_takes_the_sound_down_no_further_than_is_of_use() -> None:
