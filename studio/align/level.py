@@ -26,8 +26,8 @@ MOST_LIMITING_DB = 6.0
 """Where more would be needed to be as loud as wanted, the peaks come first and the sound stays softer."""
 NEAR_LU = 0.1
 """As near as a limited sound is brought to the loudness that is wanted."""
-LEAST_DC = 0.002
-"""Full scale (-54 dB): a mean below this is none, music has as much by itself."""
+LEAST_DC, LARGE_DC, QUIET_SHARE = 0.002, 0.02, 0.02
+"""Full scale (-54 dB, -34 dB): means that are DC where quiet hops show it, and where there are too few of them."""
 DC_HOP_S, DC_HOPS = 0.05, 5
 """DC is what half of all hops of 50 ms have at least; it is followed as slowly as five of them go by."""
 FEWEST_HOPS = 20
@@ -106,8 +106,8 @@ def level(
         step: told how much of it (0..1) is done; may raise to stop.
     """
     hop = _dc_hop(sound.frames, rate)
-    means, found = _measure(sound, rate, hop, step)
-    dc = _drift(means, hop, loop)
+    hops, found = _measure(sound, rate, hop, step)
+    dc = _drift(hops, loop)
     if dc is not None:
         found = _measure(Levelled(sound, dc, 1.0, None, (0, 0)), rate, hop, step)[1]
         found = replace(found, dc=tuple(float(value) for value in dc.mean))
@@ -129,23 +129,34 @@ def level(
     return Levelled(sound, dc, from_db(gain_db), None, fades), levels
 
 
-def _measure(sound: Source, rate: int, hop: int, step: Step) -> tuple[Floats, Levels]:
-    """The mean of every hop, (channels, hops), loudness and true peak."""
+def _measure(sound: Source, rate: int, hop: int, step: Step) -> tuple[Hops, Levels]:
+    """What every hop has in the mean, loudness and true peak."""
     loudness, peak = LoudnessMeter(rate, sound.channels), TruePeakMeter(sound.channels)
-    sums = np.zeros((sound.channels, -(-sound.frames // hop)))
+    sums = np.zeros((2, sound.channels, -(-sound.frames // hop)))
     for start, stop in blocks(sound.frames):
         audio = sound.read(start, stop - start)
         loudness.push(audio)
         peak.push(audio)
         edges = np.arange(start // hop, (stop - 1) // hop + 1)
-        sums[:, edges] += np.add.reduceat(audio, np.maximum(edges * hop - start, 0), axis=1, dtype=np.float64)
+        inside = np.maximum(edges * hop - start, 0)
+        for row, values in zip(sums, (audio, np.square(audio)), strict=True):
+            row[:, edges] += np.add.reduceat(values, inside, axis=1, dtype=np.float64)
         step(stop / sound.frames)
-    lengths = np.minimum(hop, sound.frames - hop * np.arange(sums.shape[1]))
+    means, squares = sums / np.minimum(hop, sound.frames - hop * np.arange(sums.shape[2]))
     lufs = loudness.integrated()
-    return sums / lengths, Levels(lufs, lufs, to_db(peak.peak()))
+    return Hops(hop, means, np.sqrt(np.maximum(squares - means**2, 0.0))), Levels(lufs, lufs, to_db(peak.peak()))
 
 
 # -- DC ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hops:
+    """Mean and standard deviation of each hop of `frames` frames, (channels, hops)."""
+
+    frames: int
+    means: Floats
+    spreads: Floats
 
 
 class Drift:
@@ -174,21 +185,22 @@ def _dc_hop(frames: int, rate: int) -> int:
     return max(1, min(round(DC_HOP_S * rate), frames // FEWEST_HOPS))
 
 
-def _drift(means: Floats, hop: int, loop: bool) -> Drift | None:
-    """The DC in hop means, None where there is none: the mean of most of the time. A drum has a mean too, but only
-    where it is struck."""
-    usual, mean = np.median(means, axis=1), means.mean(axis=1)
-    chance = means.std(axis=1) / np.sqrt(means.shape[1])
-    has = (
-        (np.abs(usual) >= np.maximum(LEAST_DC, 5.0 * chance))
-        & (mean * usual > 0.5 * usual**2)
-        & (mean * usual < 2.0 * usual**2)
-    )
-    if not has.any() or means.shape[1] < FEWEST_HOPS:
+def _drift(hops: Hops, loop: bool) -> Drift | None:
+    """The DC of a sound, None where there is none: a mean that stays also where there is little sound, or a large one.
+
+    A drum has a mean where it is struck, and a synthesizer's pulse has one as long as it sounds; both are music.
+    """
+    usual, mean = np.median(hops.means, axis=1), hops.means.mean(axis=1)
+    count = hops.means.shape[1]
+    same = hops.means * np.sign(usual)[:, None]
+    quiet = (hops.spreads < same).mean(axis=1) >= QUIET_SHARE
+    chance = hops.means.std(axis=1) / np.sqrt(count)
+    has = np.abs(usual) >= np.maximum(np.where(quiet, LEAST_DC, LARGE_DC), 5.0 * chance)
+    has &= (mean * usual > 0.5 * usual**2) & (mean * usual < 2.0 * usual**2)
+    if not has.any() or count < FEWEST_HOPS:
         return None
-    count = means.shape[1] // DC_HOPS
-    slow = means[:, : count * DC_HOPS].reshape(len(means), count, DC_HOPS).mean(axis=2)
-    return Drift(np.where(has[:, None], slow, 0.0), DC_HOPS * hop, loop)
+    slow = hops.means[:, : count // DC_HOPS * DC_HOPS].reshape(len(has), -1, DC_HOPS).mean(axis=2)
+    return Drift(np.where(has[:, None], slow, 0.0), DC_HOPS * hops.frames, loop)
 
 
 # -- peaks -------------------------------------------------------------------------------------------------------

@@ -92,14 +92,27 @@ def test_loudness_above_the_ceiling_limits_the_peaks_and_no_more_than_a_little(l
 @pytest.mark.parametrize("frames", [4 * RATE, RATE // 3])
 def test_dc_is_taken_out_without_an_edge(frames: int, loop: bool) -> None:
     sound = faded(noise(frames, 0.05))
-    offset = np.array([[0.03], [-0.01]], np.float32)
+    offset = np.array([[0.03], [-0.024]], np.float32)
     result, levels = levelled(sound + offset, loop=loop)
     y = whole(result)
     assert np.abs(y.mean(axis=1)).max() < 5e-4
-    assert levels.dc == pytest.approx((0.03, -0.01), abs=2e-3)
+    assert levels.dc == pytest.approx((0.03, -0.024), abs=2e-3)
     assert float(np.abs(np.diff(y - sound, axis=1))[:, 200:-200].max()) < 1e-5
     if not loop:
         assert float(np.abs(y[:, [0, -1]]).max()) < 1.01e-4
+
+
+def test_a_little_dc_shows_where_it_is_quiet() -> None:
+    result, levels = levelled(drums() + np.float32(0.004))
+    assert levels.dc == pytest.approx((0.004, 0.004), abs=2e-3)
+    assert float(np.abs(whole(result)[:, -3000:]).max()) < 1e-3
+
+
+def test_a_synthesizers_pulse_is_no_dc() -> None:
+    phase = np.arange(4 * RATE) * 110 / RATE % 1.0
+    pulse = np.where(phase < 0.3, 0.27, -0.1).astype(np.float32)[None]
+    assert abs(float(pulse.mean())) > 0.01
+    assert levelled(pulse, loop=True)[1].dc == ()
 
 
 def test_a_bass_drum_is_no_dc() -> None:
