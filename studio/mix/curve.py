@@ -106,8 +106,8 @@ def giving_way(sound: Audio, company: Sequence[Audio], ceiling: float, rate: int
     for others in company:
         mine = np.broadcast_to(sound, others.shape)
         total = mine + others
-        # Only a sound that makes the sum larger can make it smaller by giving way.
-        over = (np.abs(total) > ceiling) & (mine * total > 0)
+        # Only a sound that makes the sum larger, and can be heard, can make it smaller by giving way.
+        over = (np.abs(total) > ceiling) & (np.abs(mine) > INAUDIBLE) & (mine * total > 0)
         if over.any():
             share = np.ones(others.shape, np.float32)
             room = np.copysign(np.float32(ceiling), total[over]) - others[over]
