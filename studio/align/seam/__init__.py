@@ -1,7 +1,8 @@
 """Joins pieces of sound at bar lines, closes loops, and measures that no join stands out."""
 
 from studio.align.seam.assemble import Seamed, assemble
-from studio.align.seam.join import REACH_S, Join, Side, join
+from studio.align.seam.crossfade import REACH_S
+from studio.align.seam.join import Join, Side, join
 from studio.align.seam.score import CONTEXT_S, SeamScore, seam_score
 from studio.align.seam.voices import Laid, Patch, Shifted, Voice, Voices
 

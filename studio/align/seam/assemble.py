@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from studio.align.fit import Piece, Plan
+from studio.align.fit import EARLY_S, Piece, Plan
 from studio.align.move.render import whole_shift
-from studio.align.seam.join import EARLY_S, REACH_S, Join, Side, begins_softly, begun, join, through
+from studio.align.seam.crossfade import REACH_S
+from studio.align.seam.join import Join, Side, begins_softly, begun, join, through
 from studio.align.seam.score import CONTEXT_S, SeamScore, seam_score
 from studio.align.seam.voices import Laid, Shifted, Voice, Voices
 from studio.align.values import Audio, Floats

@@ -11,7 +11,8 @@ from studio.align.fit import Piece, Plan, shift
 from studio.align.grid import Grid
 from studio.align.laying import Endless, Kept, leads_on
 from studio.align.seam import Patch, Seamed, Shifted, Voice, Voices, assemble, seam_score
-from studio.align.seam.join import Continued, Side, crossfaded, join
+from studio.align.seam.crossfade import Continued, crossfaded
+from studio.align.seam.join import Side, join
 from studio.align.values import Audio, Floats
 from studio.mix.sources import ArraySource
 from studio.song import Meter
