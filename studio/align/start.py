@@ -11,7 +11,7 @@ from studio.align.values import Onsets, Source
 AT_START_S = 0.015
 """An onset this near to the first frame may be but the edge of the file."""
 BLOCK_S, BLOCKS = 0.020, 4
-EVEN = 10 ** (4 / 20)
+EVEN = 10 ** (6 / 20)
 """Noise and hum: the loudest of some hundredths of a second has at most this many times the level of the softest."""
 SOFT = 10 ** (-14 / 20)
 """And this of what attacks have."""
