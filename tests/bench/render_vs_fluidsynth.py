@@ -2,8 +2,9 @@
 
     python tests/bench/render_vs_fluidsynth.py [--prompt ...] [--soundfont FILE] [--repeats 5]
 
-A song is planned and written first, which is not timed. Then, in turns: FluidSynth renders its `song.mid` once, to one
-stereo mix; the band plays the same notes twice, to five stereo stems: dry, and with each stem's effects as in a song.
+A song is planned and written first, which is not timed. Then, in turns: FluidSynth renders its `song.mid` to one stereo
+mix, dry and with its reverb and chorus; the band plays the same notes to five stereo stems, dry and with each stem's
+effects as in a song.
 All start as new processes, load what they need (interpreter and libraries here, the soundfont there) and write what
 they play to files. The band plays on as many cores as there are, by the hands of `stemwright make`; FluidSynth has one
 voice loop. Wall clock and the processor time of all processes are both compared. The aim is at most 0.8 of
@@ -115,11 +116,11 @@ def main() -> None:
         cells = folder / "requests"
         cells.write_bytes(pickle.dumps(requests))
         ours = [sys.executable, str(Path(__file__).resolve()), "--play"]
+        files = ["-r", str(song.rate), "-F", str(folder / "mix.wav"), str(arguments.soundfont.resolve())]
+        theirs = ["fluidsynth", "-ni", "-q"]
         commands = {
-            "FluidSynth, one mix": [
-                "fluidsynth", "-ni", "-q", "-r", str(song.rate), "-F", str(folder / "mix.wav"),
-                str(arguments.soundfont.resolve()), str(folder / "song.mid"),
-            ],
+            "FluidSynth, one mix, dry": [*theirs, "-R", "0", "-C", "0", *files, str(folder / "song.mid")],
+            "FluidSynth, one mix, effects": [*theirs, *files, str(folder / "song.mid")],
             "the band, five stems, dry": [*ours, "dry", str(cells)],
             "the band, five stems, effects": [*ours, "effects", str(cells)],
         }  # fmt: skip
@@ -131,12 +132,11 @@ def main() -> None:
     print("medians")
     for name, took in runs.items():
         print(row(name, took))
-    reference, *others = runs
-    for name in others:
-        pairs = list(zip(runs[name], runs[reference], strict=True))
-        wall = statistics.median(mine.wall / theirs.wall for mine, theirs in pairs)
-        cpu = statistics.median(mine.cpu / theirs.cpu for mine, theirs in pairs)
-        print(f"{name}: {wall:.2f} of FluidSynth's wall clock, {cpu:.2f} of its processor time (medians of the pairs)")
+    for kind in ("dry", "effects"):
+        pairs = list(zip(runs[f"the band, five stems, {kind}"], runs[f"FluidSynth, one mix, {kind}"], strict=True))
+        wall = statistics.median(mine.wall / peer.wall for mine, peer in pairs)
+        cpu = statistics.median(mine.cpu / peer.cpu for mine, peer in pairs)
+        print(f"{kind}: {wall:.2f} of FluidSynth's wall clock, {cpu:.2f} of its processor time (medians of the pairs)")
     print(f"load after {' '.join(f'{value:.2f}' for value in os.getloadavg())}")
 
 
