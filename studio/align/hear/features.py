@@ -30,6 +30,8 @@ _LAG = 3
 """Feature frames over which a rise is measured: as long as the window's half."""
 _BLOCK_SECONDS = 20
 _FLOOR_PERCENT = 10
+_SOME = 4096
+"""Feature frames worked on at a time."""
 _COMPRESSION_DB = 60.0
 """How far below the loudest magnitude a rise still counts."""
 
@@ -127,15 +129,23 @@ def _bank(rate: int, window: int) -> Singles:
     return np.asarray(bank / bank.sum(axis=0), np.float32)
 
 
-def _rise(magnitudes: Singles) -> Singles:
-    """(frames, bands): the rise of compressed magnitudes over `_LAG` frames, never negative."""
-    top = max(float(np.percentile(magnitudes.max(axis=1), 99.5)), 1e-9)
-    loud = np.log1p(magnitudes * (10 ** (_COMPRESSION_DB / 20) / top))
-    before = np.pad(loud, ((_LAG, 0), (1, 1)), mode="edge")[: len(loud)]
-    before = np.maximum(np.maximum(before[:, :-2], before[:, 1:-1]), before[:, 2:])
+def _rise(loud: Singles) -> Singles:
+    """(frames, bands): the rise of compressed magnitudes over `_LAG` frames, never negative. The magnitudes given are
+    compressed in place, and what is needed on the way is small: an hour of sound has a hundred megabytes of them."""
+    top = max(float(np.percentile(loud.max(axis=1), 99.5)), 1e-9)
+    loud *= np.float32(10 ** (_COMPRESSION_DB / 20) / top)
+    np.log1p(loud, out=loud)
     # Before the sound stands what is heard between its notes: the hiss of a recording is no attack when it begins.
-    before[:_LAG] = np.minimum(np.percentile(loud, _FLOOR_PERCENT, axis=0), loud[0])
-    return np.asarray(np.maximum(loud - before, 0.0), np.float32)
+    floor = np.minimum([np.percentile(band, _FLOOR_PERCENT) for band in loud.T], loud[0]).astype(np.float32)
+    rise = np.empty_like(loud)
+    for start in range(0, len(loud), _SOME):
+        stop = min(start + _SOME, len(loud))
+        before = np.pad(loud[max(start - _LAG, 0) : max(stop - _LAG, 0)], ((0, 0), (1, 1)), mode="edge")
+        before = np.maximum(np.maximum(before[:, :-2], before[:, 1:-1]), before[:, 2:])
+        if start == 0:
+            before = np.concatenate([np.broadcast_to(floor, (min(_LAG, stop), len(floor))), before])
+        np.maximum(loud[start:stop] - before, 0.0, out=rise[start:stop])
+    return rise
 
 
 def _change(chroma: Singles, frames: int) -> Singles:

@@ -24,6 +24,8 @@ _STEADINESS = 110.0
 """How unlikely it is that the tempo changes at a beat: exp(-this * relative change)."""
 _WEIGHT = 30.0
 """Of the features of a second: less than all of them, for neighbours tell much the same."""
+_SOME = 4096
+"""Frames scored at a time."""
 _SWING_COSTS = 0.25
 """Nats a second by which a swung bar has to fit better than a straight one."""
 _LEAST_TOP = 0.45
@@ -60,7 +62,7 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     weight = np.float32(_WEIGHT / per_second)  # the finer the frames, the less each tells
     found: Path | None = None
     for swing in shape.swings:
-        begins, nats = model.best(channels @ (template(shape, swing).T * weight))
+        begins, nats = model.best(channels, template(shape, swing).T * weight)
         gain = nats / max(heard.seconds, 1.0)
         if found is None or gain > found.gain + _SWING_COSTS:
             units = np.array([unit for _, unit in begins], np.intp)
@@ -126,25 +128,31 @@ class _Model:
         change = np.abs(lengths[None, :] / lengths[:, None] - 1.0)  # from row to column
         self._change = (-_STEADINESS * change).astype(np.float32)  # no cost for going on: slow bars are no better
 
-    def best(self, scores: NDArray[np.float32]) -> tuple[list[tuple[int, int]], float]:
-        """The units that begin along the best course, as (frame, unit), and its score."""
+    def best(self, channels: NDArray[np.float32], nats: NDArray[np.float32]) -> tuple[list[tuple[int, int]], float]:
+        """The units that begin along the best course, as (frame, unit), and its score.
+
+        channels: (frames, channels) observed; nats: (channels, places in the bar) that one unit of each is worth.
+        """
         units, tempos = self._units, len(self._lengths)
         start = np.repeat(self._prior[None, :], units, axis=0).ravel()
         value = np.repeat(start, np.tile(self._lengths, units)).astype(np.float32)
+        scores = channels[:_SOME] @ nats
         value += scores[0][self._place]
-        came = np.zeros((len(scores), units, tempos), np.int16)
+        came = np.zeros((len(channels), units, tempos), np.int16)
         previous = np.roll(np.arange(units), 1)
         total = 0.0
         moved = np.empty_like(value)
         observed = np.empty_like(value)
-        for frame in range(1, len(scores)):
+        for frame in range(1, len(channels)):
+            if frame % _SOME == 0:
+                scores = channels[frame : frame + _SOME] @ nats
             leaving = value[self._exit].reshape(units, tempos)[previous]
             options = leaving[:, :, None] + self._change  # (unit, from, to)
             best = options.argmax(axis=1)
             came[frame] = best
             moved[1:] = value[:-1]
             moved[self._entry] = np.take_along_axis(options, best[:, None, :], axis=1).ravel()
-            np.take(scores[frame], self._place, out=observed)
+            np.take(scores[frame % _SOME], self._place, out=observed)
             np.add(moved, observed, out=value)
             if frame % 256 == 0:  # keeps single precision enough
                 top = float(value.max())

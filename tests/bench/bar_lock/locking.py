@@ -59,9 +59,11 @@ def seam(case: Case, answer: Answer) -> float:
     frames = case.grid.frames
     loop = answer.audio[:, answer.first : answer.first + frames]
     onsets = case.grid.frame_at(case.onsets["beat"])
-    size = round(case.beats * frames / float(case.grid.beats))
-    repeats = [onsets[(onsets >= 0)] + k * size for k in range(-(-2 * frames // size))]
-    attacks = np.concatenate(repeats)
+    size = min(round(case.beats * frames / float(case.grid.beats)), frames)
+    own = onsets[(onsets > -0.001 * case.grid.rate) & (onsets < size)]  # a downbeat may be a fraction of a frame early
+    once = np.concatenate([own + k * size for k in range(-(-frames // size))])
+    once = once[once < frames]
+    attacks = np.concatenate([once, once + frames])
     return seam_score(np.concatenate([loop, loop], axis=1), [(frames, frames)], attacks, case.grid.rate).value
 
 
