@@ -23,6 +23,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, cast
 
+from models.api import EngineError
+
 _BEGIN = "import sys; sys.path[:] = sys.argv[1:]; from studio.jobs.worker import serve; serve()"
 _LENGTH = struct.Struct("<Q")
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -160,7 +162,8 @@ def _done(order: bytes) -> bytes:
         work, args = pickle.loads(order)  # noqa: S301 (from the process that started this one)
         return pickle.dumps((None, work(*args)), pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # noqa: BLE001 (it is raised where the order came from)
-        error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+        if not isinstance(error, EngineError):  # these are one line for the user, and all of it
+            error.add_note(f"In a worker process:\n{traceback.format_exc()}")
         try:
             answer = pickle.dumps((error, None))
             pickle.loads(answer)  # noqa: S301 (our own) some errors can be written but not read
