@@ -113,10 +113,14 @@ def test_an_error_comes_back_as_itself() -> None:
         assert hands.submit(works.add, 1, 2).result() == 3  # and the hand is none the worse for it
 
 
-def test_an_error_says_where_in_the_other_process_it_was_raised() -> None:
-    with away() as hands, pytest.raises(EngineError) as caught:
-        hands.submit(works.fail, "no such luck").result()
-    assert "in fail" in "".join(traceback.format_exception(caught.value))
+def test_an_error_that_nobody_meant_says_where_in_the_other_process_it_was_raised() -> None:
+    with away() as hands:
+        with pytest.raises(ValueError, match="no such luck") as caught:
+            hands.submit(works.raise_it, ValueError("no such luck")).result()
+        assert "in raise_it" in "".join(traceback.format_exception(caught.value))
+        with pytest.raises(EngineError) as told:
+            hands.submit(works.fail, "no such luck").result()
+        assert not getattr(told.value, "__notes__", [])  # one line for the user, and all of it
 
 
 def test_an_error_that_cannot_travel_is_told_in_words() -> None:
