@@ -222,11 +222,15 @@ def remove_venv() -> None:
         else:
             shutil.rmtree(str(VENV))
     except OSError as error:
-        raise StartError(f"cannot remove {VENV} ({error}): close what uses it, or delete it by hand") from None
+        raise StartError(
+            f"cannot remove {VENV} ({error}): close what uses it, or delete it by hand"
+        ) from None
 
 
 def make_venv() -> None:
-    if importlib.util.find_spec("ensurepip") is None and not provide("venv", "Python's venv module is incomplete"):
+    if importlib.util.find_spec("ensurepip") is None and not provide(
+        "venv", "Python's venv module is incomplete"
+    ):
         raise StartError("without it no environment can be made: run the command above, then start.py again")
     say("Making the environment in .venv")
     VENV.mkdir()
@@ -243,7 +247,9 @@ def make_venv() -> None:
         errors="replace",
     )
     if done.returncode != 0:
-        raise StartError(f"python -m venv failed ({last_line(done.stdout)}): mend that and run start.py again")
+        raise StartError(
+            f"python -m venv failed ({last_line(done.stdout)}): mend that and run start.py again"
+        )
 
 
 def install(extras: frozenset[str]) -> None:
@@ -452,7 +458,9 @@ def make_demo() -> Path:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StartError(f"cannot make {folder.parent} ({error}): free that name or set HOME elsewhere") from None
+            raise StartError(
+                f"cannot make {folder.parent} ({error}): free that name or set HOME elsewhere"
+            ) from None
         stemwright("the demo song was not made", "make", DEMO_PROMPT, "--out", str(folder), *DEMO_OPTIONS)
     picture = folder / PICTURE_NAME
     if not picture.exists():
