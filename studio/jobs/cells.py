@@ -10,8 +10,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import cast
 
-import numpy as np
-
 from models.api import Cancel, Cancelled, Composer, EngineError, Note, StemRequest, StemResult, never_cancelled
 from models.registry import ENGINES, load_engine
 from studio.jobs.hands import Hands, result_of
@@ -19,6 +17,7 @@ from studio.jobs.requests import ROLE_ORDER, cell_request
 from studio.mix.master import Energies, take_energies
 from studio.project.folder import ProjectFolder
 from studio.project.media import Disk
+from studio.project.pcm import NotFinite
 from studio.song import Song, SongError, Timeline
 
 
@@ -93,9 +92,10 @@ def play(engine: str, request: StemRequest, folder: ProjectFolder, cancel: Cance
     audio = result.audio
     if audio is None:
         return Played(result)
-    if not np.isfinite(audio).all():
-        raise EngineError(f"engine {engine} returned sound that is not finite; try another seed")
-    media = folder.add_media(audio, result.rate, durable=False)
+    try:
+        media = folder.add_media(audio, result.rate, durable=False)
+    except NotFinite as error:
+        raise EngineError(f"engine {engine} returned sound that is not finite; try another seed") from error
     return Played(replace(result, audio=None), media, audio.shape[1], take_energies(audio, result.rate))
 
 

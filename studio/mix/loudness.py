@@ -60,14 +60,14 @@ def _low_cut(rate: int) -> list[float]:
 def hop_energies(audio: Audio, rate: int, hop: int) -> NDArray[np.float64]:
     """Return the K-weighted energy of each `hop` frames, summed over the channels; the last hop may be shorter.
 
-    Sound that is not finite has energies that are not.
+    Good to 0.001 dB. Sound that is not finite has energies that are not.
     """
-    weighting = Cascade(k_weighting(rate), len(audio))
+    weighting = Cascade(k_weighting(rate), len(audio), single=True)
     size = max(1, CHUNK // hop) * hop
     found = [np.zeros(0)]
     for start in range(0, audio.shape[1], size):
         piece = audio[:, start : start + size]
-        weighted: NDArray[np.float64] = np.empty(piece.shape)
+        weighted = np.empty(piece.shape, np.float32)
         with np.errstate(invalid="ignore", over="ignore"):
             weighting.run(piece, weighted)
         whole = weighted.shape[1] // hop * hop

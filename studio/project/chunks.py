@@ -14,8 +14,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from html import escape
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 _U32 = 0xFFFFFFFF
 _NO_LOUDNESS = 0x7FFF  # EBU Tech 3285 v2, 2.4: the value is not given
@@ -138,7 +138,7 @@ def ixml(
     """iXML: `fields` (PROJECT, SCENE, TAKE, NOTE ...) in order, SPEED, one track a channel, and `user` under USER."""
 
     def tags(values: Mapping[str, str], indent: str) -> list[str]:
-        return [f"{indent}<{name}>{escape(clean(text))}</{name}>" for name, text in values.items()]
+        return [f"{indent}<{name}>{escape(clean(text), quote=False)}</{name}>" for name, text in values.items()]
 
     speed = {
         "MASTER_SPEED": "1/1", "CURRENT_SPEED": "1/1", "FILE_SAMPLE_RATE": str(rate), "AUDIO_BIT_DEPTH": str(bits),

@@ -22,6 +22,10 @@ Samples = npt.NDArray[np.float32]
 """Sound of shape (channels, frames), full scale ±1.0."""
 
 
+class NotFinite(ProjectError):
+    """Sound that holds NaN or infinity."""
+
+
 class Packer(Protocol):
     """Turns blocks of at most BLOCK frames into bytes. `clipped` counts samples beyond full scale so far."""
 
@@ -30,7 +34,7 @@ class Packer(Protocol):
     clipped: int
 
     def pack(self, block: Samples) -> memoryview:
-        """The interleaved bytes of (channels, frames); valid until the next call. Raises ProjectError on NaN."""
+        """The interleaved bytes of (channels, frames); valid until the next call. Raises NotFinite."""
         ...
 
 
@@ -55,7 +59,7 @@ class Pcm24:
             self.clipped += int(np.count_nonzero(np.abs(scaled) > _SCALE))
         np.rint(scaled, out=scaled)
         np.clip(scaled, -_SCALE, _SCALE - 1, out=scaled)
-        self._words[:frames] = scaled.T
+        _interleave(scaled, self._words[:frames])
         count = frames * channels
         words = self._words.view(np.uint8).reshape(-1, 4)
         for plane in range(3):  # of four bytes the lower three; one plane at a time is the fast way
@@ -76,7 +80,7 @@ class Float32:
     def pack(self, block: Samples) -> memoryview:
         """As `Packer.pack`; nothing is clipped."""
         frames = block.shape[1]
-        self._words[:frames] = block.T
+        _interleave(block, self._words[:frames])
         _check_finite(self._words[:frames])
         return self._words[:frames].reshape(-1).data.cast("B")
 
@@ -88,6 +92,13 @@ def check_block(block: npt.NDArray[Any], channels: int) -> Samples:
     return block.astype(np.float32, copy=False)
 
 
+def _interleave(block: Samples, words: npt.NDArray[Any]) -> None:
+    """Copy (channels, frames) to (frames, channels), whole numbers to integers: channel by channel, which takes a
+    sixth of the time of copying the transpose."""
+    for channel, samples in enumerate(block):
+        words[:, channel] = samples
+
+
 def _check_finite(samples: npt.NDArray[np.float32]) -> None:
     if not np.isfinite(samples).all():
-        raise ProjectError("the sound holds values that are not finite (NaN or infinity); make the take again")
+        raise NotFinite("the sound holds values that are not finite (NaN or infinity); make the take again")

@@ -9,7 +9,7 @@ import pytest
 
 from models.api import TempoSpan
 from models.band.sound.effects.clip import soft_clip
-from models.band.sound.effects.dynamics import block_peaks
+from models.band.sound.effects.dynamics import block_peaks, falling_maximum
 from models.band.sound.effects.space import fast_length
 from models.band.sound.effects.tone import Band, biquad, butterworth, run_filter
 from models.band.sound.pitching import control_block, lowpassed
@@ -30,7 +30,7 @@ def test_a_filter_that_leaves_silence_out_is_the_filter(frames):
     x = noise(2, frames) * ((np.arange(frames) // 12_000) % 3 == 1).astype(np.float32)
     sections = np.array([biquad(Band("highpass", 30.0), RATE), biquad(Band("highshelf", 8000.0, 4.0), RATE)])
     plain = sosfilt(sections, x.astype(np.float64), axis=1)
-    assert np.abs(run_filter(sections, x) - plain).max() < 1e-6
+    assert np.abs(run_filter(sections, x) - plain).max() <= 1e-6 * np.abs(plain).max()  # -120 dB
 
 
 @pytest.mark.parametrize("frames", [1, 63, 64, 65, 640, 30_011])
@@ -108,6 +108,15 @@ def test_peaks_of_blocks_are_found_by_halving(frames, block):
     x = noise(2, frames)
     padded = np.pad(np.abs(x).max(axis=0), (0, -frames % block))
     assert np.array_equal(block_peaks(x, block), padded.reshape(-1, block).max(axis=1))
+
+
+@pytest.mark.parametrize("decay", [1e-3, 0.05, 3.0])
+def test_a_falling_maximum_is_that_of_step_by_step(decay):
+    values = np.maximum(noise(40_000), 0.0).astype(np.float64) * (np.arange(40_000) % 9000 < 2000)
+    plain, highest = np.empty(len(values)), 0.0
+    for step, value in enumerate(values):
+        plain[step] = highest = max(value, highest * np.exp(-decay))
+    assert np.allclose(falling_maximum(values, decay), plain, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("frames", [1, 7, 4097, 88_200, 250_000])

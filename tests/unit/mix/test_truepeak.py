@@ -61,10 +61,11 @@ def test_silence_and_nothing() -> None:
     assert true_peak(np.full((1, 1), -0.5, np.float32)) == pytest.approx(0.5, rel=1e-6)
 
 
-def test_gaps_that_cannot_reach_the_floor_are_left_out_and_the_others_exact() -> None:
+def test_gaps_that_cannot_reach_the_floor_are_left_out_and_the_others_as_they_are() -> None:
     audio = noise(20_000)
     audio[:, 5_000:15_000] *= np.float32(0.01)
     padded = np.pad(audio, ((0, 0), (REACH, REACH)))
     everything, loud = gap_peaks(padded, 0.0), gap_peaks(padded, 0.2)
-    np.testing.assert_array_equal(loud[everything > 0.2], everything[everything > 0.2])
+    # To the last bit but one: a row of a matrix product may be rounded otherwise in another place.
+    np.testing.assert_allclose(loud[everything > 0.2], everything[everything > 0.2], rtol=0.0, atol=3e-7)
     assert not loud[6_000:14_000].any()

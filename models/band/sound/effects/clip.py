@@ -31,10 +31,13 @@ def soft_clip(x: Floats, gain: float, level: float = 1.0, out: Floats | None = N
     all filters are symmetric, so at most 16 frames before a jump hear of it.
     """
     out = np.empty_like(x) if out is None else out
-    up, down = _up(), _down() * np.float32(level)
     made = _CHUNK + _PRODUCTS * _WIDE  # frames at twice the rate: 8 before those of a chunk, and more after them
     u = np.zeros((len(x), made + 15), np.float32)  # each needs 7 frames before it and 8 after it
     twice = np.empty((len(x), 2 * made), np.float32)
+    slope = np.empty_like(twice)
+    mean = np.empty((len(x), 2 * _CHUNK + 30), np.float32)
+    up, down = _Filter(u, _up(), 1), _Filter(mean, _down() * np.float32(level), 2)
+    neighbours = slice(None), slice(0, mean.shape[1])
     for start in range(0, x.shape[1], _CHUNK):
         stop = min(start + _CHUNK, x.shape[1])
         u[:, :15] = u[:, _CHUNK : _CHUNK + 15]  # the end of the chunk before, which may have been written over
@@ -42,21 +45,31 @@ def soft_clip(x: Floats, gain: float, level: float = 1.0, out: Floats | None = N
         np.multiply(part, np.float32(gain), out=u[:, 15 : 15 + part.shape[1]])
         u[:, 15 + part.shape[1] :] = 0.0
         twice[:, 0::2] = u[:, 7:-8]
-        twice[:, 1::2] = _filtered(u, up, 1)
-        slope = twice * twice
+        twice[:, 1::2] = up.run()
+        np.multiply(twice, twice, out=slope)
         slope += np.float32(1.0)
         np.sqrt(slope, out=slope)
-        mean = twice[:, 1:] + twice[:, :-1]
-        mean /= slope[:, 1:] + slope[:, :-1]
-        out[:, start:stop] = _filtered(mean[:, : 2 * _CHUNK + 30], down, 2)[:, : stop - start]
+        np.add(twice[:, 1:][neighbours], twice[neighbours], out=mean)
+        mean /= np.add(slope[:, 1:][neighbours], slope[neighbours], out=twice[neighbours])
+        out[:, start:stop] = down.run()[:, : stop - start]
     return out
 
 
-def _filtered(x: Floats, matrix: Floats, step: int) -> Floats:
-    """`x` (channels, frames) through the filter of a `_matrix`, every `step` frames."""
-    windows = np.lib.stride_tricks.sliding_window_view(x, len(matrix), axis=1)[:, :: step * _WIDE]
-    rows = np.ascontiguousarray(windows).reshape(len(x), _PRODUCTS, -1, len(matrix))
-    return (rows @ matrix).reshape(len(x), -1)
+class _Filter:
+    """The filter of a `_matrix` over sound (channels, frames) that is written to one place, every `step` frames."""
+
+    def __init__(self, x: Floats, matrix: Floats, step: int) -> None:
+        windows = np.lib.stride_tricks.sliding_window_view(x, len(matrix), axis=1)
+        self._windows, self._matrix = windows[:, :: step * _WIDE], matrix
+        self._rows = np.empty(self._windows.shape, np.float32)
+        self._products = self._rows.reshape(len(x), _PRODUCTS, -1, len(matrix))
+        self._made = np.empty((*self._products.shape[:3], _WIDE), np.float32)
+
+    def run(self) -> Floats:
+        """The filtered sound, until the next call."""
+        self._rows[:] = self._windows
+        np.matmul(self._products, self._matrix, out=self._made)
+        return self._made.reshape(len(self._made), -1)
 
 
 def _matrix(half: NDArray[np.float64], step: int) -> Floats:

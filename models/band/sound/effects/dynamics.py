@@ -11,6 +11,8 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp import filters
+
 Floats = NDArray[np.float32]
 
 _CHUNK = 1 << 14  # frames worked on at a time: what is made on the way stays in the cache
@@ -30,14 +32,18 @@ def compress(
 ) -> Floats:
     """Feed-forward peak compressor, channels linked.
 
-    Soft-knee gain computer and smooth branching detector on the gain in dB: Giannoulis, Massberg & Reiss,
-    "Digital dynamic range compressor design", JAES 60 (2012), equations 4 and 16.
+    Soft-knee gain computer and decoupled peak detector on the reduction in dB: Giannoulis, Massberg & Reiss,
+    "Digital dynamic range compressor design", JAES 60 (2012), equations 4 and 15. That detector's way back takes the
+    release and the attack time together; here the attack is taken off the release, so that it is as long as asked.
     """
     block = max(1, rate // _CONTROL_HZ)
     level = 20 * np.log10(np.maximum(block_peaks(x, block), 1e-6).astype(np.float64))
-    wanted = -static_reduction(level, threshold_db, ratio, knee_db)
-    gain = _follow(wanted, np.exp(-1000 * block / rate / attack_ms), np.exp(-1000 * block / rate / release_ms))
-    linear = (10 ** ((gain + makeup_db) / 20)).astype(np.float32)
+    wanted = static_reduction(level, threshold_db, ratio, knee_db)
+    steps_a_ms = rate / block / 1000
+    held = falling_maximum(wanted, 1 / (steps_a_ms * max(release_ms - attack_ms, release_ms / 4)))
+    pole = np.exp(-1 / (steps_a_ms * attack_ms))
+    reduction = filters.run(np.array([[1 - pole, 0.0, 0.0, 1.0, -pole, 0.0]]), held[None])[0]
+    linear = (10 ** ((makeup_db - reduction) / 20)).astype(np.float32)
     return _apply_blocks(x, linear, block, np.empty_like(x) if out is None else out)
 
 
@@ -69,12 +75,14 @@ def static_reduction(
     return np.where(2 * np.abs(over) <= knee_db, slope * (over + knee_db / 2) ** 2 / (2 * knee_db), hard)
 
 
-def _follow(wanted: NDArray[np.float64], fall: float, rise: float) -> NDArray[np.float64]:
-    """One-pole smoothing towards `wanted` (dB <= 0): `fall` on the way down, `rise` on the way up."""
-    value = 0.0
-    return np.array(
-        [value := target + (fall if target < value else rise) * (value - target) for target in wanted.tolist()]
-    )
+def falling_maximum(values: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
+    """The highest of all values so far, each falling by exp(-decay) from one step to the next: a peak that lets go.
+
+    `values` are at least 0. A running maximum of their logarithms, from which the fall has been taken.
+    """
+    fallen = decay * np.arange(len(values))
+    with np.errstate(divide="ignore"):  # nothing has the logarithm of minus infinity, as it should
+        return np.exp(np.maximum.accumulate(np.log(values) + fallen) - fallen)
 
 
 def _apply_blocks(x: Floats, gain: Floats, block: int, out: Floats) -> Floats:

@@ -23,7 +23,7 @@ def delay(x: Floats, rate: int, seconds: float, feedback: float, damp: float = 0
     frames = x.shape[1]
     wet = np.zeros((2, frames), np.float32)
     pole = np.exp(-2 * np.pi * min(16000.0 * 2.0 ** (-4 * damp), 0.45 * rate) / rate)
-    lowpass = Cascade(np.array([[1 - pole, 0.0, 0.0, 1.0, -pole, 0.0]]), 2)
+    lowpass = Cascade(np.array([[1 - pole, 0.0, 0.0, 1.0, -pole, 0.0]]), 2, single=True)
     source = x
     if ping_pong:
         source = np.zeros_like(x)

@@ -16,7 +16,7 @@ _MONO_BELOW_HZ = 120.0
 def width(x: Floats, rate: int, amount: float, out: Floats | None = None) -> Floats:
     """Scale the side signal above 120 Hz, mono below: 0 is mono, 2 twice as wide; the mono sum stays."""
     out = np.empty_like(x) if out is None else out
-    highpass = Cascade(biquad(Band("highpass", _MONO_BELOW_HZ), rate), 1)
+    highpass = Cascade(biquad(Band("highpass", _MONO_BELOW_HZ), rate), 1, single=True)
     for start in range(0, x.shape[1], CHUNK):
         part = slice(start, start + CHUNK)
         mid = x[0, part] + x[1, part]

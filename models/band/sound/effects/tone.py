@@ -1,6 +1,7 @@
 """Tone: equalizer, filters, DC removal. Arrays (channels, frames) float32 in and out, nothing is delayed.
 
-Filters compute in float64: 32-bit state is not enough for a 20 Hz corner at 96 kHz.
+Filters compute in single precision, but carry their states in double precision: 32 bits are not enough for those of a
+20 Hz corner at 96 kHz.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def butterworth(kind: str, hz: float | tuple[float, float], rate: int, order: in
 def run_filter(sections: NDArray[np.float64], x: Floats, out: Floats | None = None) -> Floats:
     """`x` (channels, frames) through second-order sections, from rest."""
     out = np.empty_like(x) if out is None else out
-    Cascade(sections, len(x)).run(x, out)
+    Cascade(sections, len(x), single=True).run(x, out)
     return out
 
 

@@ -7,14 +7,27 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.band.sound.synth.sweep import Sound, fall, filtered, geometric, narrow, ringing, saw, swept, turns, white
+from models.band.sound.synth.sweep import (
+    Sound,
+    along,
+    fall,
+    filtered,
+    geometric,
+    joined,
+    narrow,
+    ringing,
+    saw,
+    swept,
+    turns,
+    white,
+)
 
 Maker = Callable[[int, int], NDArray[np.float64]]
 
 
 def _grown(frames: int, floor_db: float, bend: float = 1.0) -> NDArray[np.float64]:
     """A level that climbs from `floor_db` to 0 dB over `frames`, from a true zero at the start."""
-    level = 10 ** (floor_db / 20 * (1.0 - np.linspace(0.0, 1.0, frames) ** bend))
+    level = joined(10 ** (floor_db / 20 * (1.0 - along(frames) ** bend)), frames)
     level[: min(frames, 64)] *= np.linspace(0.0, 1.0, min(frames, 64))
     return np.asarray(level)
 
@@ -23,11 +36,11 @@ def _rise(sound: Sound, rate: int, floor_db: float, bend: float = 1.2) -> Sound:
     """Even out the sound's own swell and beating (over 80 ms), then let it climb: its peak is its end."""
     frames = sound.shape[1]
     half = max(1, round(0.04 * rate))
-    total = np.concatenate([[0.0], np.cumsum(np.mean(sound**2, axis=0))])
-    at = np.arange(frames)
-    start, stop = np.maximum(at - half, 0), np.minimum(at + half, frames)
-    level = np.sqrt((total[stop] - total[start]) / (stop - start))
-    return np.asarray(sound / np.maximum(level, 0.05 * level.max()) * _grown(frames, floor_db, bend))
+    total = np.concatenate([[0.0], np.cumsum(np.einsum("cn,cn->n", sound, sound))])
+    knots = np.minimum(np.rint(along(frames) * (frames - 1)).astype(np.intp), frames - 1)
+    start, stop = np.maximum(knots - half, 0), np.minimum(knots + half, frames)
+    level = np.sqrt((total[stop] - total[start]) / (stop - start) / len(sound))
+    return sound * joined(1.0 / np.maximum(level, 0.05 * level.max()), frames) * _grown(frames, floor_db, bend)
 
 
 def _bed(frames: int, rate: int, seconds: float) -> NDArray[np.float64]:
@@ -52,14 +65,14 @@ def riser_noise(held: int, rate: int) -> Sound:
     noise = white(held, rate, 1)
     body = swept(noise, rate, "bandpass", geometric(250.0, 9000.0, held, 1.2), 1.2)
     air = swept(noise, rate, "highpass", geometric(6000.0, 2500.0, held), 0.7)
-    along = np.linspace(0.0, 1.0, held)
-    return _level(_rise(narrow(body * 2 + 0.35 * along**2 * air, 0.5), rate, -36.0), 0.13)
+    later = 0.35 * np.linspace(0.0, 1.0, held) ** 2
+    return _level(_rise(narrow(body * 2 + later * air, 0.5), rate, -36.0), 0.13)
 
 
 def riser_tone(held: int, rate: int) -> Sound:
     out = np.zeros((2, held))
     for place, cents in enumerate((-14.0, -6.0, 5.0, 13.0)):
-        voice = saw(geometric(110.0, 880.0, held, 1.4) * 2 ** (cents / 1200), rate, 0.23 * place)
+        voice = saw(geometric(110.0, 880.0, held, 1.4) * 2 ** (cents / 1200), held, rate, 0.23 * place)
         out[place % 2] += voice
         out[1 - place % 2] += 0.5 * voice
     out = swept(out, rate, "lowpass", geometric(400.0, 14000.0, held, 1.1), 1.4)
@@ -74,15 +87,15 @@ def riser_snare(held: int, rate: int) -> Sound:
     strength = np.linspace(0.0, 1.0, held)
     place, quarter = 0.0, held / 16.0
     while place < held - 1:
-        along = place / held
+        share = place / held
         start = int(place)
         length = min(stroke, held - start)
-        pitch = 190.0 * 2 ** (along * 0.9)
+        pitch = 190.0 * 2 ** (share * 0.9)
         ring = fall(length, rate, 0.13)
         body = np.sin(turns(pitch * (1.0 + 0.6 * fall(length, rate, 0.03)), rate))
         level = 0.15 + 0.85 * strength[start] ** 1.5
         out[:, start : start + length] += level * ring * (0.7 * hiss[:, :length] + body)
-        place += quarter / (1, 2, 4, 8)[min(3, int(along * 4))]
+        place += quarter / (1, 2, 4, 8)[min(3, int(share * 4))]
     # The last stroke alone would not be the loudest frame: a breath of noise carries the roll to the line.
     out += 0.5 * filtered(white(held, rate, 3), rate, "highpass", 2500.0) * _grown(held, -50.0)
     return _level(narrow(out, 0.4) * _grown(held, -12.0), 0.15)
@@ -214,7 +227,7 @@ def laser(held: int, rate: int) -> Sound:
     frames = round(0.5 * rate)
     hz = geometric(3600.0, 160.0, frames, 0.7)
     wobble = 1.0 + 0.03 * np.sin(2 * np.pi * 38.0 * np.arange(frames) / rate)
-    out = np.stack([np.cos(turns(hz * wobble, rate)) + 0.4 * saw(hz * c, rate) for c in (1.004, 0.996)])
+    out = np.stack([np.cos(turns(hz * wobble, rate)) + 0.4 * saw(hz * c, frames, rate) for c in (1.004, 0.996)])
     return _level(out * fall(frames, rate, 0.55), 0.17)
 
 
@@ -246,7 +259,7 @@ def swell(held: int, rate: int) -> Sound:
     for place, (hz, cents) in enumerate(
         ((65.4, -7.0), (65.4, 7.0), (98.0, -5.0), (98.0, 5.0), (130.8, -9.0), (130.8, 9.0))
     ):
-        voice = saw(np.full(held, hz * 2 ** (cents / 1200)), rate, 0.17 * place)
+        voice = saw(hz * 2 ** (cents / 1200), held, rate, 0.17 * place)
         out[place % 2] += voice
         out[1 - place % 2] += 0.35 * voice
     out = swept(out, rate, "lowpass", geometric(180.0, 5500.0, held, 1.3), 0.9)
