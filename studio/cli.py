@@ -20,6 +20,7 @@ from studio.version import __version__
 if TYPE_CHECKING:
     from types import FrameType
 
+    from studio.jobs.worker import Ahead
     from studio.plan import Plan, PlanOptions
     from studio.session import Made
 
@@ -179,6 +180,17 @@ def _add_picture(commands: Any) -> None:
 
 def _make(arguments: argparse.Namespace) -> int:
     begun = time.perf_counter()
+    from studio.jobs.worker import Ahead
+
+    # What plays the song loads its libraries while this process does, and plans.
+    with Ahead(("studio.jobs.cells", "models.band.engine")) as ahead:
+        made = _made(arguments, ahead)
+    count = len(made.song.clips)
+    _report(made, "1 clip" if count == 1 else f"{count} clips", arguments.json, time.perf_counter() - begun)
+    return 0
+
+
+def _made(arguments: argparse.Namespace, ahead: Ahead) -> Made:
     from studio import session
     from studio.commands.arguments import folder
     from studio.progress import Bar
@@ -197,12 +209,9 @@ def _make(arguments: argparse.Namespace) -> int:
         bar(done, words)
 
     try:
-        made = session.make(plan.song, out, force=arguments.force, say=say)
+        return session.make(plan.song, out, force=arguments.force, say=say, ahead=ahead)
     finally:
         bar.close()
-    count = len(made.song.clips)
-    _report(made, "1 clip" if count == 1 else f"{count} clips", arguments.json, time.perf_counter() - begun)
-    return 0
 
 
 def _planned(arguments: argparse.Namespace) -> Plan:
@@ -295,9 +304,9 @@ def _report(made: Made, done: str, as_json: bool, seconds: float) -> None:
 
 
 def _styles(arguments: argparse.Namespace) -> int:
-    from models.styles import load_styles
+    from models.styles import load_heads
 
-    styles = load_styles()
+    styles = load_heads()
     if arguments.json:
         rows = [
             {"name": s.name, "title": s.title, "tempo": list(s.tempo), "meters": list(s.meters), "modes": list(s.modes)}

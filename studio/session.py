@@ -19,7 +19,11 @@ import numpy as np
 from models.api import Cancel, Cancelled, EngineError, never_cancelled
 from models.registry import ENGINES, load_engine
 from studio.bounce import Bounce, Mixdown, Say, silent, with_levels
-from studio.jobs import CellJob, Hands, Played, cell_seed, cores, get_ready, make_cells, release
+from studio.jobs import worker
+from studio.jobs.cells import CellJob, Played, get_ready, make_cells, release
+from studio.jobs.hands import Hands
+from studio.jobs.requests import cell_seed
+from studio.jobs.worker import Ahead
 from studio.mix.curve import Curve, curve_hop
 from studio.mix.master import Energies
 from studio.project.draft import check_target, draft
@@ -44,15 +48,18 @@ class Made:
     mixdown: Mixdown
 
 
-def make(song: Song, path: Path, *, force: bool = False, say: Say = silent, cancel: Cancel = never_cancelled) -> Made:
-    """Make every cell of a song and write it as a new project at `path`.
+def make(
+    song: Song, path: Path, *, force: bool = False, say: Say = silent, cancel: Cancel = never_cancelled,
+    ahead: Ahead | None = None,
+) -> Made:  # fmt: skip
+    """Make every cell of a song and write it as a new project at `path`, with the help of the workers `ahead`.
 
     Raises SongError, EngineError or ProjectError; then `path` is as it was before.
     """
     check_engines(song)
     check_duration(song)
     check_target(path, force)
-    with draft(path, force=force) as folder, _hands_for(song) as hands:
+    with draft(path, force=force) as folder, _hands_for(song, ahead) as hands:
         song, energies = _make_all(song, folder, hands, _part(say, 0.0, 0.62), cancel)
         hands.each(release, _engines(song))
         _stop_if(cancel)
@@ -142,13 +149,15 @@ def _engines(song: Song) -> tuple[str, ...]:
     return tuple(sorted({stem.engine for stem in song.stems}))
 
 
-def _hands_for(song: Song) -> Hands:
+def _hands_for(song: Song, ahead: Ahead | None) -> Hands:
     """Processes where there is so much to play that they are worth their start, otherwise threads of this one."""
     light = [name for name in _engines(song) if load_engine(name).info.light]
     stems = sum(stem.engine in light for stem in song.stems)
-    if cores() < 2 or stems * Timeline(song).total_frames(song.rate) < WORTH_PROCESSES:
+    if worker.cores() < 2 or stems * Timeline(song).total_frames(song.rate) < WORTH_PROCESSES:
+        if ahead is not None:
+            ahead.close()
         return Hands()
-    return Hands(prepare=partial(get_ready, ENGINES, light))
+    return Hands(prepare=partial(get_ready, ENGINES, light), ahead=ahead)
 
 
 def _make_all(

@@ -39,12 +39,20 @@ _ROMAN = re.compile(
 @cache
 def load_styles() -> Mapping[str, s.Style]:
     """The styles that come with Stemwright, by name in alphabetical order."""
+    return MappingProxyType({name: load_style(name) for name in load_heads()})
+
+
+@cache
+def load_heads() -> Mapping[str, s.StyleHead]:
+    """The heads of the styles that come with Stemwright, by name in alphabetical order: a tenth of their files."""
     folder = files("models.styles") / "data"
-    styles: dict[str, s.Style] = {}
+    heads: dict[str, s.StyleHead] = {}
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".toml"):
-            styles[entry.name[:-5]] = parse_style(entry.read_text(encoding="utf-8"), entry.name)
-    return MappingProxyType(styles)
+            text = entry.read_text(encoding="utf-8")
+            before_tables = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
+            heads[entry.name[:-5]] = _head(Table(_parsed(before_tables, entry.name), entry.name), entry.name)
+    return MappingProxyType(heads)
 
 
 def load_style(name: str) -> s.Style:
@@ -79,21 +87,11 @@ def read_style(path: Path) -> s.Style:
 
 def parse_style(text: str, file: str) -> s.Style:
     """The style in a file's text. Raises StyleError, which names the file, the key and the limit."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StyleError(f"{file}: not a TOML file: {error}") from error
-    table = Table(data, file)
+    table = Table(_parsed(text, file), file)
+    head = _head(table, file)
     swing, feel = table.table("swing", {}), table.table("feel", {})
     style = s.Style(
-        name=_name(table, file),
-        title=table.text("title", longest=60),
-        words=table.texts("words", least=1),
-        examples=table.texts("examples", least=3),
-        moods=table.texts("moods", ()),
-        tempo=_triple(table.numbers("tempo", 3, 20, 400)),
-        meters=tuple(_meter(table, text) for text in table.texts("meters", least=1)),
-        modes=table.texts("modes", choices=MODES, least=1),
+        **vars(head),
         form=_form(table),
         progressions=_progressions(table.table("progressions")),
         drums=_drums(table.table("drums")),
@@ -110,6 +108,26 @@ def parse_style(text: str, file: str) -> s.Style:
     feel.done()
     table.done()
     return style
+
+
+def _parsed(text: str, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StyleError(f"{file}: not a TOML file: {error}") from error
+
+
+def _head(table: Table, file: str) -> s.StyleHead:
+    return s.StyleHead(
+        name=_name(table, file),
+        title=table.text("title", longest=60),
+        words=table.texts("words", least=1),
+        examples=table.texts("examples", least=3),
+        moods=table.texts("moods", ()),
+        tempo=_triple(table.numbers("tempo", 3, 20, 400)),
+        meters=tuple(_meter(table, text) for text in table.texts("meters", least=1)),
+        modes=table.texts("modes", choices=MODES, least=1),
+    )
 
 
 def _name(table: Table, file: str) -> str:

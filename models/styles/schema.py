@@ -162,17 +162,30 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Style:
-    """One style, as read from its file. Tempi in BPM; `form` is the default order of sections ("intro:8 verse:16");
-    `progressions[family][kind]` are texts of Roman numerals, family is "minor" or "major"."""
+class StyleHead:
+    """What a style says of itself at the top of its file: by this it is found, and with this a song begins. Tempi in
+    BPM: lowest, usual, highest."""
 
     name: str
     title: str
     words: tuple[str, ...]
     examples: tuple[str, ...]
+    moods: tuple[str, ...]
     tempo: tuple[float, float, float]
     meters: tuple[str, ...]
     modes: tuple[str, ...]
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """What a prompt is compared with by meaning: its examples, and last its title with its English words."""
+        return (*self.examples, f"{self.title}: {', '.join(word for word in self.words if word.isascii())}")
+
+
+@dataclass(frozen=True)
+class Style(StyleHead):
+    """One style, as read from its file. `form` is the default order of sections ("intro:8 verse:16");
+    `progressions[family][kind]` are texts of Roman numerals, family is "minor" or "major"."""
+
     form: str
     progressions: Mapping[str, Mapping[str, tuple[str, ...]]]
     drums: Drums
@@ -184,9 +197,3 @@ class Style:
     swing: Swing = Swing()
     feel: Feel = Feel()
     energy: Mapping[str, float] = field(default_factory=dict)
-    moods: tuple[str, ...] = ()
-
-    @property
-    def phrases(self) -> tuple[str, ...]:
-        """What a prompt is compared with by meaning: its examples, and last its title with its English words."""
-        return (*self.examples, f"{self.title}: {', '.join(word for word in self.words if word.isascii())}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,22 +12,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from models.api import Cancel, Cancelled, EngineError, never_cancelled
-from studio.jobs.worker import Worker, WorkerLost, can_start
+from studio.jobs.worker import Ahead, Worker, WorkerLost, can_start, most_hands
 
-MOST_HANDS = 4
-"""Four make a song of three minutes in 650 MB together, eight would take 950."""
 TRIES = 2
 """How often a piece of work is begun where the process that does it is killed."""
 ASKED_EVERY_S = 0.05
 
 T = TypeVar("T")
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +42,16 @@ class Hands:
     or it ends before it is ready, threads do the work.
     """
 
-    def __init__(self, count: int | None = None, *, prepare: Callable[[], object] | None = None) -> None:
-        """`count` hands, by default one for each processor that this process may use, up to MOST_HANDS."""
-        self.count = count or min(cores(), MOST_HANDS)
+    def __init__(
+        self, count: int | None = None, *, prepare: Callable[[], object] | None = None, ahead: Ahead | None = None
+    ) -> None:
+        """`count` hands, by default one for each processor that this process may use, up to `worker.MOST_HANDS`.
+
+        Workers that are `ahead` are taken before others are started.
+        """
+        self.count = count or most_hands()
         self._prepare = prepare if can_start() else None
+        self._ahead = ahead
         self._closed = False
         self._orders: list[_Order] = []
         self._change = threading.Condition()
@@ -121,11 +117,16 @@ class Hands:
         with self._change:
             if self._closed:
                 raise Cancelled("cancelled")
-            try:
-                self._started.append(Worker(self._prepare))
-            except OSError:  # the system has no room for another process
-                return None
-            return self._started[-1]
+            worker = self._ahead.take() if self._ahead is not None else None
+            if worker is not None:
+                worker.prepare(self._prepare)
+            else:
+                try:
+                    worker = Worker(self._prepare)
+                except OSError:  # the system has no room for another process
+                    return None
+            self._started.append(worker)
+            return worker
 
     def _serve(self, number: int) -> None:
         """What the thread of a hand does."""

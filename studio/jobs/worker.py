@@ -16,14 +16,15 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
 from queue import SimpleQueue
+from types import TracebackType
 from typing import IO, Any, cast
-
-from models.api import EngineError
 
 _BEGIN = "import sys; sys.path[:] = sys.argv[1:]; from studio.jobs.worker import serve; serve()"
 _LENGTH = struct.Struct("<Q")
@@ -35,6 +36,22 @@ _GROUP: int | None = 0
 _FLAGS = 0
 if sys.platform == "win32":
     _GROUP, _FLAGS = None, subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+
+
+MOST_HANDS = 4
+"""Four make a song of three minutes in 650 MB together, eight would take 950."""
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def most_hands() -> int:
+    """As many as there are by default: processors, up to MOST_HANDS."""
+    return min(cores(), MOST_HANDS)
 
 
 class WorkerLost(Exception):
@@ -55,7 +72,7 @@ class Worker:
     """A worker process. One thread at a time has it work; any may end it."""
 
     def __init__(self, prepare: Callable[[], object]) -> None:
-        """Start it; it first calls `prepare`, meanwhile. Raises OSError where the system starts no process."""
+        """Start it; it first calls `prepare`, while this goes on. Raises OSError where the system starts no process."""
         command = [sys.executable, "-c", _BEGIN, *map(str, sys.path)]
         environment = {**os.environ, **dict.fromkeys(_POOLS, "1")}
         self._process: subprocess.Popen[bytes] = subprocess.Popen(
@@ -65,6 +82,12 @@ class Worker:
         assert self._process.stdin is not None
         self._orders, self._answers = self._process.stdin, cast(BufferedReader, self._process.stdout)
         self._ready = False
+        self._owed = 0  # answers to what it is to prepare
+        self.prepare(prepare)
+
+    def prepare(self, prepare: Callable[[], object]) -> None:
+        """Have it call `prepare` before the next work; this does not wait."""
+        self._owed += 1
         with suppress(OSError):  # it has ended already: that is found when it shall work
             _send(self._orders, pickle.dumps((prepare, ())))
 
@@ -75,8 +98,9 @@ class Worker:
     def do(self, work: Callable[..., Any], *args: Any) -> Any:
         """What `work(*args)` returns or raises there. Raises WorkerLost where the process ends without an answer."""
         order = pickle.dumps((work, args), pickle.HIGHEST_PROTOCOL)
-        if not self._ready:
+        while self._owed:
             answer = self._answer()
+            self._owed -= 1
             self._ready = True
             _value(answer)
         try:
@@ -106,6 +130,40 @@ class Worker:
     def _lost(self) -> WorkerLost:
         self.close()  # it may have closed its pipes and live
         return WorkerLost(self._ready, self._process.returncode)
+
+
+class Ahead:
+    """Workers that are started while it is still found out what is to be done: they load what they will need."""
+
+    def __init__(self, modules: Sequence[str], count: int | None = None) -> None:
+        """By default one less than `most_hands`: the process that starts them works too."""
+        count = most_hands() - 1 if count is None else count
+        self._workers: list[Worker] = []
+        with suppress(OSError):  # the system has no room for another process: then there are fewer
+            for _ in range(count if can_start() else 0):
+                self._workers.append(Worker(partial(_load, tuple(modules))))
+
+    def take(self) -> Worker | None:
+        """One of them, to keep; None where none is left."""
+        return self._workers.pop() if self._workers else None
+
+    def close(self) -> None:
+        """End those that were not taken."""
+        while self._workers:
+            self._workers.pop().close()
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _load(modules: Sequence[str]) -> None:
+    for module in modules:
+        import_module(module)
 
 
 def _send(pipe: IO[bytes], message: bytes) -> None:
@@ -158,6 +216,8 @@ def serve() -> None:
 
 def _done(order: bytes) -> bytes:
     """The answer to an order: what the work returned, or the error that it raised."""
+    from models.api import EngineError  # with numpy behind it: whoever starts a worker need not wait for that
+
     try:
         work, args = pickle.loads(order)  # noqa: S301 (from the process that started this one)
         return pickle.dumps((None, work(*args)), pickle.HIGHEST_PROTOCOL)

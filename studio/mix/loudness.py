@@ -64,10 +64,10 @@ def hop_energies(audio: Audio, rate: int, hop: int) -> NDArray[np.float64]:
     """
     weighting = Cascade(k_weighting(rate), len(audio), single=True)
     size = max(1, CHUNK // hop) * hop
-    found = [np.zeros(0)]
+    found = [np.zeros(0)]  # in float64, as all that is joined to it
     for start in range(0, audio.shape[1], size):
         piece = audio[:, start : start + size]
-        weighted = np.empty(piece.shape, np.float32)
+        weighted: Audio = np.empty(piece.shape, np.float32)
         with np.errstate(invalid="ignore", over="ignore"):
             weighting.run(piece, weighted)
         whole = weighted.shape[1] // hop * hop

@@ -132,9 +132,14 @@ class _Shape:
         self._bar, self._target = float(bar), float(target)
         self._weights = [float(part.meter.bar_beats) if part.meter else self._bar for part in parts]
         self._free = [not part.fixed for part in parts]
+        self._oddness = [
+            _Oddness(part.kind) if free else _Nothing() for part, free in zip(parts, self._free, strict=True)
+        ]
         self._places: dict[str, list[int]] = {}
         for index, part in enumerate(parts):
             self._places.setdefault(part.kind, []).append(index)
+        self._repeated = [places for places in self._places.values() if len(places) > 1]
+        self._costs: dict[tuple[int, ...], float] = {}
 
     def scaled(self, factor: float) -> tuple[int, ...]:
         return tuple(
@@ -153,16 +158,20 @@ class _Shape:
         return bars
 
     def cost(self, bars: tuple[int, ...]) -> float:
+        known = self._costs.get(bars)
+        if known is None:
+            known = self._costs[bars] = self._cost(bars)
+        return known
+
+    def _cost(self, bars: tuple[int, ...]) -> float:
         if sum(bars) > MOST_SONG_BARS:
             return math.inf
-        beats = sum(count * weight for count, weight in zip(bars, self._weights, strict=True))
+        beats = odd = 0.0
+        for count, weight, oddness in zip(bars, self._weights, self._oddness, strict=True):
+            beats += count * weight
+            odd += oddness[count]
         off = abs(beats - self._target) / self._bar
-        odd = sum(
-            _ODDITY.get(count, 3.0) + _disproportion(part.kind, count)
-            for part, count, free in zip(self._parts, bars, self._free, strict=True)
-            if free
-        )
-        uneven = sum(len({bars[index] for index in places}) - 1 for places in self._places.values())
+        uneven = sum(len({bars[index] for index in places}) - 1 for places in self._repeated)
         return 0.7 * off + (100 * (off - TOLERANCE) if off > TOLERANCE else 0) + odd + 2.0 * uneven
 
     def _neighbours(self, bars: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
@@ -179,6 +188,25 @@ class _Shape:
                         changed[index] += step
                     if all(least <= changed[index] <= _LONGEST_FITTED for index in chosen):
                         yield tuple(changed)
+
+
+class _Oddness(dict[int, float]):
+    """How odd it is for a kind of section to have so many bars."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def __missing__(self, bars: int) -> float:
+        self[bars] = _ODDITY.get(bars, 3.0) + _disproportion(self._kind, bars)
+        return self[bars]
+
+
+class _Nothing(dict[int, float]):
+    """A section that is fixed is not judged."""
+
+    def __missing__(self, bars: int) -> float:
+        return 0.0
 
 
 def _disproportion(kind: str, bars: int) -> float:

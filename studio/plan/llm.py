@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from models.styles import load_styles
+from models.styles import load_heads
 from studio.plan.harmony import split_bar
 from studio.plan.llm_answer import Answer, AnswerError, SectionAnswer, find_object, read_answer
 from studio.plan.llm_server import Server, ServerError, ask
@@ -41,9 +41,9 @@ def plan_with_llm(
     Raises SongError for a prompt or options that no plan can be made of.
     """
     rules = plan_song(prompt, options, encoder)
-    wishes = read_words(prompt, load_styles())
+    wishes = read_words(prompt, load_heads())
     try:
-        answer = read_answer(find_object(ask(server, instructions(), prompt)), tuple(load_styles()))
+        answer = read_answer(find_object(ask(server, instructions(), prompt)), tuple(load_heads()))
         plan = _merge(prompt, answer, options, wishes, encoder)
         _check_length(plan.song, wishes)
     except (ServerError, AnswerError, SongError) as error:
@@ -58,7 +58,7 @@ def instructions() -> str:
     return (
         "You plan songs. Answer with one JSON object and nothing else. Its fields: "
         '"title" (text), "bpm" (20 to 400), "key" (such as "F# minor" or "D dorian"), "meter" (such as "4/4"), '
-        f'"style" (one of: {", ".join(load_styles())}), '
+        f'"style" (one of: {", ".join(load_heads())}), '
         '"stems" (object: a prompt of at most 300 characters each for drums, bass, harmony, lead, fx), '
         '"sections" (1 to 40 of them in order; each an object with "kind", one of intro, verse, prechorus, chorus, '
         'postchorus, bridge, break, outro; "bars", 1 to 64; "energy", 0 to 1; "chords", a list with one text a bar, at '

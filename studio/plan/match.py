@@ -13,7 +13,7 @@ from studio.plan.values import Choice
 
 if TYPE_CHECKING:
     from models.api import TextEncoder
-    from models.styles import Style
+    from models.styles import StyleHead
     from studio.plan.words import Wishes
 
 LONGEST_MEANING = 400
@@ -23,22 +23,22 @@ _WORD_WEIGHTS = {STRONG: 4.0, FAIR: 2.0, FAINT: 0.6}
 
 
 def match_style(
-    wishes: Wishes, styles: Mapping[str, Style], encoder: TextEncoder | None
-) -> tuple[Style, tuple[Choice, ...]]:
-    """The style, and how it was found. `styles` must not be empty."""
+    wishes: Wishes, styles: Mapping[str, StyleHead], encoder: TextEncoder | None
+) -> tuple[str, tuple[Choice, ...]]:
+    """The style's name, and how it was found. `styles` must not be empty."""
     found = wishes.styles
     if found and found[0].strength >= STRONG:
         name = _nearest(found[0].styles, wishes, styles)
         others = [w for w in found[1:] if w.strength >= FAIR and name not in w.styles]
         also = tuple(Choice("style, also heard", styles[w.styles[0]].title, "words", w.words) for w in others[:4])
-        return styles[name], (Choice("style", styles[name].title, "words", found[0].words), *also)
+        return name, (Choice("style", styles[name].title, "words", found[0].words), *also)
     hints = {name: word.words for word in reversed(found) for name in word.styles}
     if encoder is not None and _is_latin(wishes.plain):
         name = _by_meaning(wishes, styles, encoder)
-        return styles[name], (Choice("style", styles[name].title, "meaning", hints.get(name, "")),)
+        return name, (Choice("style", styles[name].title, "meaning", hints.get(name, "")),)
     name = _nearest(tuple(styles), wishes, styles)
     said = hints.get(name, "")
-    return styles[name], (Choice("style", styles[name].title, "words" if said else "default", said),)
+    return name, (Choice("style", styles[name].title, "words" if said else "default", said),)
 
 
 def _is_latin(text: str) -> bool:
@@ -47,7 +47,7 @@ def _is_latin(text: str) -> bool:
     return latin > len(re.findall(r"[^\W\da-zA-Z_]", text)) and latin >= 3
 
 
-def _by_meaning(wishes: Wishes, styles: Mapping[str, Style], encoder: TextEncoder) -> str:
+def _by_meaning(wishes: Wishes, styles: Mapping[str, StyleHead], encoder: TextEncoder) -> str:
     """The style nearest in meaning: by its best example, half as much by its own words, and a little by what else the
     prompt says. The weights were set on 32 prompts that name no style: 31 right, 22 by examples alone."""
     phrases = [phrase for style in styles.values() for phrase in style.phrases]
@@ -60,7 +60,7 @@ def _by_meaning(wishes: Wishes, styles: Mapping[str, Style], encoder: TextEncode
     return min(scores, key=lambda name: (-round(scores[name], 5), name))
 
 
-def _nearest(names: tuple[str, ...], wishes: Wishes, styles: Mapping[str, Style]) -> str:
+def _nearest(names: tuple[str, ...], wishes: Wishes, styles: Mapping[str, StyleHead]) -> str:
     """Of several styles the one that the other words come nearest to."""
     if len(names) == 1:
         return names[0]
@@ -68,7 +68,7 @@ def _nearest(names: tuple[str, ...], wishes: Wishes, styles: Mapping[str, Style]
     return min(scores, key=lambda name: (-round(scores[name], 5), name))
 
 
-def _likeness(wishes: Wishes, style: Style) -> float:
+def _likeness(wishes: Wishes, style: StyleHead) -> float:
     score = 0.0
     for word in wishes.styles:
         score += _WORD_WEIGHTS[word.strength] * (style.name in word.styles)

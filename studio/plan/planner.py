@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -37,13 +37,12 @@ def plan_song(prompt: str, options: PlanOptions = PlanOptions(), encoder: TextEn
     The same prompt, options and encoder give the same plan. Raises SongError, which names the limit and the remedy.
     """
     # The readers' patterns and the style files take a while: only who plans waits for them.
-    from models.styles import load_styles
+    from models.styles import load_heads
     from studio.plan.words import read_words
 
-    styles = load_styles()
-    wishes = read_words(prompt, styles)
+    wishes = read_words(prompt, load_heads())
     seed = prompt_seed(prompt) if options.seed is None else options.seed
-    style, choices = _style(wishes, styles, options, encoder)
+    style, choices = _style(wishes, options, encoder)
     notes = list(choices)
     meter = _meter(wishes, style, options, notes)
     key = _key(wishes, style, options, seed, notes)
@@ -76,13 +75,12 @@ def prompt_seed(prompt: str) -> int:
     return int.from_bytes(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()[:4], "big") >> 1
 
 
-def _style(
-    wishes: Wishes, styles: Mapping[str, Style], options: PlanOptions, encoder: TextEncoder | None
-) -> tuple[Style, tuple[Choice, ...]]:
-    if options.style is None:
-        return match_style(wishes, styles, encoder)
-    from models.styles import StyleError, load_style
+def _style(wishes: Wishes, options: PlanOptions, encoder: TextEncoder | None) -> tuple[Style, tuple[Choice, ...]]:
+    from models.styles import StyleError, load_heads, load_style
 
+    if options.style is None:
+        name, choices = match_style(wishes, load_heads(), encoder)
+        return load_style(name), choices
     try:
         style = load_style(options.style)
     except StyleError as error:

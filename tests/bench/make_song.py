@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def make(prompt: str, seed: int | None, folder: Path) -> tuple[Spent, dict[str, Any]]:
     """Make the song once into `folder`: what it took, and what the command printed."""
-    command = [sys.executable, "-m", "studio", "make", prompt, "--out", str(folder), "--force", "--json"]
+    command = [sys.executable, "-m", "studio", "make", prompt, "--out", str(folder), "--json"]
     if seed is not None:
         command += ["--seed", str(seed)]
     with tempfile.TemporaryFile() as printed:  # a pipe would have to be read while the process is waited for
@@ -46,7 +46,7 @@ def main() -> None:
     print(conditions())
     with tempfile.TemporaryDirectory() as folder:
         for number in range(1, arguments.repeats + 1):
-            took, made = make(arguments.prompt, arguments.seed, Path(folder) / "song")
+            took, made = make(arguments.prompt, arguments.seed, Path(folder) / f"song {number}")
             runs.append(took)
             if number == 1:
                 last, rate = made["sections"][-1], made["rate"]

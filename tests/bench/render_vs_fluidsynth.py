@@ -20,25 +20,19 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from conditions import conditions
 from spending import Spent, row, run
 
 from models.api import StemRequest
-from models.band import engine
-from models.band.engine import Band, layer_names
+from models.band.engine import layer_names
 from models.band.instruments import program
-from models.band.sound.effects import Chain
 from models.band.sound.index import ASSETS
-from models.registry import ENGINES
 from models.styles import load_style
-from studio.jobs import CellJob, Hands, cell_seed, cores, get_ready, written_requests
-from studio.jobs import play as play_cell
+from studio.jobs.cells import CellJob, written_requests
+from studio.jobs.requests import cell_seed
 from studio.plan import PlanOptions, plan_song
-from studio.project.folder import ProjectFolder
 from studio.project.midi import parts_of, write_song_midi
 from studio.song import Note, Provenance, Song, Take, Timeline
 from studio.song.edits import AddTake
@@ -64,27 +58,6 @@ def written(prompt: str, seed: int | None, rate: int) -> tuple[Song, list[StemRe
     return song, requests
 
 
-class Dry(Band):
-    """The band without its effects."""
-
-    def __init__(self) -> None:
-        engine._chain = lambda style, role: Chain()  # in every process that plays
-
-
-def play(requests: Sequence[StemRequest], dry: bool) -> None:
-    """Play all cells by as many hands as a song is made by, and keep the takes as that does."""
-    if dry:
-        ENGINES["band"] = f"{Path(__file__).stem}:Dry"
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Hands(prepare=partial(get_ready, dict(ENGINES), ["band"]) if cores() > 1 else None) as hands,
-    ):
-        takes = ProjectFolder(Path(folder))
-        for future in [hands.submit(play_cell, "band", request, takes, kind=request.role) for request in requests]:
-            if future.result().media is None:
-                raise SystemExit("a cell came back without sound")
-
-
 def main() -> None:
     """Parse the command line and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,12 +66,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=48_000)
     parser.add_argument("--repeats", type=int, default=5, metavar="N")
     parser.add_argument("--soundfont", type=Path, default=ASSETS / "general.sf3", help="for FluidSynth (bundled)")
-    parser.add_argument("--play", nargs=2, metavar=("HOW", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.play:
-        how, file = arguments.play
-        play(pickle.loads(Path(file).read_bytes()), dry=how == "dry")  # noqa: S301 (ours, a moment old)
-        return
     if shutil.which("fluidsynth") is None:
         parser.error("the fluidsynth program is missing; on Debian: apt install fluidsynth")
     if arguments.repeats < 1:
@@ -115,7 +83,7 @@ def main() -> None:
         write_song_midi(folder / "song.mid", song, timeline, parts_of(song, timeline))
         cells = folder / "requests"
         cells.write_bytes(pickle.dumps(requests))
-        ours = [sys.executable, str(Path(__file__).resolve()), "--play"]
+        ours = [sys.executable, str(Path(__file__).resolve().with_name("playing.py"))]
         files = ["-r", str(song.rate), "-F", str(folder / "mix.wav"), str(arguments.soundfont.resolve())]
         theirs = ["fluidsynth", "-ni", "-q"]
         commands = {

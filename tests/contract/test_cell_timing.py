@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.timing import CellClock
-from studio.jobs import cell_request
+from studio.jobs.requests import cell_request
 from studio.song import PPQ, RATES, Key, Meter, Section, Song, Stem, TempoPoint, Timeline
 
 TEMPI = st.decimals(20, 400, places=3) | st.sampled_from([Decimal(60), Decimal(120), Decimal(125), Decimal(150)])

@@ -14,7 +14,8 @@ import pytest
 
 from models.api import Cancelled, EngineError, StemRequest, StemResult, never_cancelled
 from models.registry import ENGINES, engine_names, load_engine
-from studio.jobs import cell_request, get_ready, play
+from studio.jobs.cells import get_ready, play
+from studio.jobs.requests import cell_request
 from studio.jobs.worker import Worker
 from studio.plan import PlanOptions, parse_sections, plan_song
 from studio.project.folder import ProjectFolder

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from models.registry import load_engine
-from studio.jobs import CellJob, Hands, cell_seed, make_cells, written_requests
+from studio.jobs.cells import CellJob, make_cells, written_requests
+from studio.jobs.hands import Hands
+from studio.jobs.requests import cell_seed
 from studio.plan import PlanOptions, parse_sections, plan_song
 from studio.project.folder import ProjectFolder
 from tests.support.command import ROOT, SHORT, environment, tree

@@ -15,6 +15,7 @@ from models.api import Cancelled, EngineError
 from models.registry import ENGINES
 from studio import session
 from studio.jobs import hands as hands_module
+from studio.jobs import worker
 from studio.plan import PlanOptions, parse_sections, plan_song
 from studio.song import Song
 from tests.support import engines
@@ -34,8 +35,7 @@ def short_song(engine: str = "band", roles: tuple[str, ...] = ("drums", "bass", 
 def processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Even a short song is made by three processes, this one and two others; the folder of the engines' notes."""
     monkeypatch.setattr(session, "WORTH_PROCESSES", 0)
-    monkeypatch.setattr(session, "cores", lambda: 3)
-    monkeypatch.setattr(hands_module, "cores", lambda: 3)
+    monkeypatch.setattr(worker, "cores", lambda: 3)
     for name, target in engines.ENGINES.items():
         monkeypatch.setitem(ENGINES, name, target)
     notes = tmp_path / "notes"
@@ -99,11 +99,11 @@ def test_few_cells_are_played_in_this_process(tmp_path: Path, monkeypatch: pytes
         raise AssertionError("a process was started")
 
     monkeypatch.setattr(hands_module, "Worker", started)
-    monkeypatch.setattr(session, "cores", lambda: 8)
+    monkeypatch.setattr(worker, "cores", lambda: 8)
     session.make(short_song(), tmp_path / "song")
     monkeypatch.setattr(session, "WORTH_PROCESSES", 0)
     session.regenerate(tmp_path / "song", 2, "bass")
-    monkeypatch.setattr(session, "cores", lambda: 1)
+    monkeypatch.setattr(worker, "cores", lambda: 1)
     session.make(short_song(), tmp_path / "another")
 
 
@@ -113,10 +113,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from studio import session
-from studio.jobs import hands
+from studio.jobs import hands, worker
 from studio.plan import PlanOptions, parse_sections, plan_song
 print("body", flush=True)
-session.WORTH_PROCESSES, session.cores, hands.cores = 0, lambda: 2, lambda: 2
+session.WORTH_PROCESSES, worker.cores = 0, lambda: 2
 seen = []
 class Watched(hands.Worker):
     def do(self, *words):
@@ -149,13 +149,13 @@ def test_a_program_of_the_users_needs_no_guard(how: str, tmp_path: Path) -> None
 PLAYER = """
 import sys
 from studio import cli, session
-from studio.jobs import hands
-class Told(hands.Worker):
+from studio.jobs import hands, worker
+class Told(worker.Worker):
     def __init__(self, prepare):
         super().__init__(prepare)
         print("worker", self._process.pid, file=sys.stderr, flush=True)
-hands.Worker = Told
-session.cores = hands.cores = lambda: 3
+worker.Worker = hands.Worker = Told
+worker.cores = lambda: 3
 sys.exit(cli.main(sys.argv[1:]))
 """
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from models.api import Note, StemRequest
 from models.styles import Style, load_style
-from studio.jobs import CellJob, cell_seed, written_requests
+from studio.jobs.cells import CellJob, written_requests
+from studio.jobs.requests import cell_seed
 from studio.plan import PlanOptions, plan_song
 from studio.song import Song, Span, Timeline
 

@@ -18,7 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from studio.bounce import Bounce, Mixdown, with_levels
-from studio.jobs import Hands
+from studio.jobs.hands import Hands
 from studio.mix.arrays import Audio, from_db
 from studio.mix.curve import Curve, curve_hop
 from studio.mix.loudness import integrated_loudness

@@ -21,7 +21,7 @@ from studio.song import Meter, SongError
 from studio.song.values import LONGEST_PROMPT
 
 if TYPE_CHECKING:
-    from models.styles import Style
+    from models.styles import StyleHead
 
 __all__ = ["Wishes", "read_words"]
 
@@ -54,7 +54,7 @@ def check_prompt(prompt: str) -> None:
         raise SongError(f"the prompt is empty: describe the song in 1 to {LONGEST_PROMPT} characters")
 
 
-def read_words(prompt: str, styles: Mapping[str, Style]) -> Wishes:
+def read_words(prompt: str, styles: Mapping[str, StyleHead]) -> Wishes:
     """Read a prompt. Raises SongError for a prompt that is empty or too long, and for what no song can be."""
     check_prompt(prompt)
     text = Text(prompt)

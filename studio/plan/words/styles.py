@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from studio.plan.lexicon.inflect import word_pattern
+from studio.plan.lexicon.inflect import first_stem, word_pattern
 from studio.plan.lexicon.styles import ASIDE_AFTER, ASIDE_BEFORE, FAINT, FAIR, SETTINGS, STRONG
 from studio.plan.words.text import Text
 
 if TYPE_CHECKING:
-    from models.styles import Style
+    from models.styles import StyleHead
 
 _SETTINGS = frozenset(SETTINGS.split("|"))
 _ASIDE_BEFORE, _ASIDE_AFTER = re.compile(ASIDE_BEFORE), re.compile(ASIDE_AFTER)
@@ -31,26 +31,23 @@ class StyleWord:
     words: str
 
 
-@dataclass(frozen=True)
-class _Entry:
-    pattern: re.Pattern[str]
-    strengths: tuple[tuple[str, int], ...]
-
-
-def read_styles(text: Text, styles: Mapping[str, Style]) -> tuple[StyleWord, ...]:
+def read_styles(text: Text, styles: Mapping[str, StyleHead]) -> tuple[StyleWord, ...]:
     """The style words that are not denied, strongest first; of equal ones the head of a compound ("folk rock" is
     rock), then the first. Longer words win over the shorter ones inside them."""
     found: list[StyleWord] = []
     taken: list[tuple[int, int]] = []
-    for entry in _entries(tuple(styles.values())):
-        for match in text.find(entry.pattern):
+    for word, stem, owners in _vocabulary(tuple(styles.values())):
+        if stem not in text.free:  # most words are not there, and a pattern takes long to compile
+            continue
+        strengths = {head.name: _strength(head, word) for head in owners}
+        best = max(strengths.values())
+        for match in text.find(re.compile(word_pattern(word))):
             if any(match.start() < end and start < match.end() for start, end in taken):
                 continue
             taken.append(match.span())
             if text.negation(match.start()) and not text.negation(match.start()).endswith("too"):
                 continue
-            best = max(strength for _, strength in entry.strengths)
-            names = tuple(name for name, strength in entry.strengths if strength == best)
+            names = tuple(name for name, strength in strengths.items() if strength == best)
             aside = _ASIDE_BEFORE.search(text.before(match.start())) or _ASIDE_AFTER.match(text.folded, match.end())
             words = text.source[match.start() : match.end()]
             found.append(StyleWord(names, FAINT if aside else best, *match.span(), words))
@@ -71,25 +68,23 @@ def _heads_first(text: Text, found: list[StyleWord]) -> list[StyleWord]:
 
 
 @cache
-def _entries_of(key: tuple[tuple[str, str, tuple[str, ...]], ...]) -> tuple[_Entry, ...]:
-    words: dict[str, dict[str, int]] = {}
-    for name, title, own in key:
-        names = [name.replace("_", " "), title.lower(), *re.split(r"[\s_]+", name)]
-        # The first Russian word in a style file is the style's Russian name.
-        names += [word for word in own if re.search("[а-яё]", word.lower())][:1]
-        for word in dict.fromkeys(
-            [*(word.lower().replace("ё", "е") for word in own), name.replace("_", " "), title.lower()]
-        ):
-            named = any(re.search(word_pattern(one), word) for one in names if len(one) > 2)
-            if word in _SETTINGS:
-                # A ballad is a style where nothing else is said, and a manner of rock in "rock ballad".
-                strength = FAIR if named else FAINT
-            else:
-                strength = STRONG if named else FAIR
-            words.setdefault(word, {})[name] = strength
-    ordered = sorted(words, key=lambda word: (-len(word), word))
-    return tuple(_Entry(re.compile(word_pattern(word)), tuple(words[word].items())) for word in ordered)
+def _vocabulary(heads: tuple[StyleHead, ...]) -> tuple[tuple[str, str, tuple[StyleHead, ...]], ...]:
+    """All style words, longest first: each with its stem and the styles that it speaks for."""
+    owners: dict[str, dict[str, StyleHead]] = {}
+    for head in heads:
+        for word in (*head.words, head.name.replace("_", " "), head.title):
+            owners.setdefault(word.lower().replace("ё", "е"), {})[head.name] = head
+    ordered = sorted(owners, key=lambda word: (-len(word), word))
+    return tuple((word, first_stem(word), tuple(owners[word].values())) for word in ordered)
 
 
-def _entries(styles: tuple[Style, ...]) -> tuple[_Entry, ...]:
-    return _entries_of(tuple((style.name, style.title, style.words) for style in styles))
+def _strength(head: StyleHead, word: str) -> int:
+    """What a word says for a style."""
+    names = [head.name.replace("_", " "), head.title.lower(), *re.split(r"[\s_]+", head.name)]
+    # The first Russian word in a style file is the style's Russian name.
+    names += [own for own in head.words if re.search("[а-яё]", own.lower())][:1]
+    named = any(re.search(word_pattern(one), word) for one in names if len(one) > 2)
+    if word in _SETTINGS:
+        # A ballad is a style where nothing else is said, and a manner of rock in "rock ballad".
+        return FAIR if named else FAINT
+    return STRONG if named else FAIR

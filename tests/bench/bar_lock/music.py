@@ -20,7 +20,8 @@ from models.band.engine import layer_names
 from models.band.sound.index import presets
 from models.styles import load_style
 from models.styles.schema import Feel
-from studio.jobs import CellJob, cell_seed, written_requests
+from studio.jobs.cells import CellJob, written_requests
+from studio.jobs.requests import cell_seed
 from studio.plan import PlanOptions, parse_sections, plan_song
 from studio.song import Meter
 from tests.bench.bar_lock.patterns import MELODIES, PROGRESSIONS, Pattern, chords

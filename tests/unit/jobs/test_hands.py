@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,9 @@ import pytest
 
 from models.api import Cancel, Cancelled, EngineError
 from studio.jobs import hands as module
-from studio.jobs.hands import Hands, cores, result_of
+from studio.jobs import worker
+from studio.jobs.hands import Hands, result_of
+from studio.jobs.worker import Ahead, Worker, cores
 from studio.project.errors import ProjectError
 from tests.support import works
 from tests.support.command import ROOT, environment
@@ -91,12 +93,46 @@ def test_what_is_to_stay_here_stays_here() -> None:
 
 def test_by_default_there_is_a_hand_for_each_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= cores() <= (os.cpu_count() or 1)
-    monkeypatch.setattr(module, "cores", lambda: 3)
+    monkeypatch.setattr(worker, "cores", lambda: 3)
     with Hands() as hands:
         assert hands.count == 3
-    monkeypatch.setattr(module, "cores", lambda: 64)
+    monkeypatch.setattr(worker, "cores", lambda: 64)
     with Hands() as hands:
-        assert hands.count == module.MOST_HANDS
+        assert hands.count == worker.MOST_HANDS
+
+
+def test_workers_that_were_started_ahead_are_taken_and_the_others_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    class Counted(Worker):
+        def __init__(self, prepare: Callable[[], object]) -> None:
+            super().__init__(prepare)
+            started.append(self._process.pid)
+
+    monkeypatch.setattr(worker, "Worker", Counted)
+    monkeypatch.setattr(module, "Worker", Counted)
+    with Ahead(("tests.support.works",), 2) as ahead:
+        with (
+            Hands(2, prepare=works.nothing, ahead=ahead) as hands,
+            Hands(3, prepare=works.nothing, ahead=ahead) as more,
+        ):
+            hands.each(works.nothing)  # they are ready for work after what they prepared twice
+            more.each(works.nothing)
+            assert len(started) == 3  # one for the first hands, one of two for the others
+        assert not any(map(is_there, started))
+    with Ahead(("tests.support.works",), 1):
+        assert is_there(started[-1])
+    assert len(started) == 4
+    assert not is_there(started[-1])
+
+
+def test_a_module_that_cannot_be_loaded_ahead_is_an_error_where_the_worker_shall_work() -> None:
+    with (
+        Ahead(("no.such.module",), 1) as ahead,
+        Hands(2, prepare=works.nothing, ahead=ahead) as hands,
+        pytest.raises(ModuleNotFoundError, match="no"),
+    ):
+        hands.each(works.nothing)
 
 
 # -- errors ------------------------------------------------------------------------------------------------
@@ -238,7 +274,7 @@ def note_process(folder: Path) -> None:
 WORKING = """
 import sys, time
 from pathlib import Path
-from studio.jobs import Hands
+from studio.jobs.hands import Hands
 from tests.support import works
 with Hands(3, prepare=works.nothing) as hands:
     for _ in range(3):

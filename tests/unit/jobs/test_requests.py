@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from models.api import Cancelled, Note
-from studio.jobs import CellJob, Hands, cell_request, cell_seed, make_cells, written_requests
+from studio.jobs.cells import CellJob, make_cells, written_requests
+from studio.jobs.hands import Hands
+from studio.jobs.requests import cell_request, cell_seed
 from studio.project.errors import ProjectError
 from studio.project.folder import ProjectFolder
 from studio.project.media import Disk

@@ -8,7 +8,7 @@ import numpy as np
 import pyloudnorm
 import pytest
 
-from studio.jobs import Hands
+from studio.jobs.hands import Hands
 from studio.mix import lanes
 from studio.mix.arrays import Audio, from_db, to_db
 from studio.mix.curve import Curve, attack_nodes

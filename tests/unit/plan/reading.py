@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from models.styles import load_styles
+from models.styles import load_heads
 from studio.plan.lexicon.styles import FAIR
 from studio.plan.words import read_words
 
@@ -15,7 +15,7 @@ def facts(prompt: str) -> dict[str, Any]:
     """The reading of a prompt by short names: bpm "120", ramp "90-110", pace -1/0/1,
     key "F# minor" (or "F# ?" and "? minor"), meter "7/8", style, without and only (roles), seconds, bars, counts
     ("verse 2"), form (a whole sequence), kindbars ("verse 16"), kindmeter, double, lift, title, moods, loop."""
-    wishes = read_words(prompt, load_styles())
+    wishes = read_words(prompt, load_heads())
     tempo, key, structure, length = wishes.tempo, wishes.key, wishes.structure, wishes.length
     named = [name for word in wishes.styles[:1] if word.strength >= FAIR for name in word.styles]
     pace = tempo.tendency

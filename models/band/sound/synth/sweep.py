@@ -119,7 +119,8 @@ def saw(hz: NDArray[np.float64] | float, frames: int, rate: int, start: float = 
     order = np.arange(1, min(_HARMONICS, int(top / np.min(hz))) + 1)
     if isinstance(hz, float):
         levels = np.clip((top - order * hz) / (0.2 * top), 0.0, 1.0) / order
-        return ringing(2j * np.pi * hz / rate * order, levels * np.exp(2j * np.pi * start * order), frames)
+        turning = np.asarray(2j * np.pi * hz / rate * order, np.complex128)
+        return ringing(turning, levels * np.exp(2j * np.pi * start * order), frames)
     phase = turns(hz, rate, start)
     # sin(k p) = 2 cos(p) sin((k - 1) p) - sin((k - 2) p): two products a harmonic in place of a sine.
     last, wave, twice = np.zeros(frames), np.sin(phase), 2.0 * np.cos(phase)
