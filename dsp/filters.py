@@ -185,9 +185,8 @@ def _levels(turn: Doubles) -> list[_Level]:
     while count > 1:
         group = min(1 << (width // order).bit_length() - 1, count)
         powers = _powers(turn, group)
-        made = np.zeros((group, order, group + 1, order))
-        for kick in range(group):
-            made[kick, :, kick + 1 :] = powers[: group - kick].transpose(1, 0, 2)
+        late = np.arange(group + 1) - np.arange(group)[:, None] - 1  # blocks after each kick
+        made = np.where(late[..., None, None] >= 0, powers[late], 0.0).transpose(0, 2, 1, 3)
         onward = powers[:group].transpose(1, 0, 2).reshape(order, -1)
         levels.append(_Level(rows // group, _cleared(made.reshape(group * order, -1)), _cleared(onward)))
         turn, count = powers[group], count // group
@@ -197,11 +196,10 @@ def _levels(turn: Doubles) -> list[_Level]:
 
 def _powers(a: Doubles, highest: int) -> Doubles:
     """`a` to the powers 0 to `highest`: (highest + 1, n, n)."""
-    powers = np.empty((highest + 1, *a.shape))
-    powers[0] = np.eye(len(a))
-    for power in range(highest):
-        np.matmul(powers[power], a, out=powers[power + 1])
-    return powers
+    powers: Doubles = np.eye(len(a))[None]
+    while len(powers) <= highest:
+        powers = np.concatenate([powers, powers @ (powers[-1] @ a)])
+    return powers[: highest + 1]
 
 
 def _cleared(numbers: Doubles) -> Doubles:

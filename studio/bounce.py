@@ -19,7 +19,7 @@ from models.api import never_cancelled
 from models.styles import load_style
 from studio.align.grid import Grid
 from studio.jobs.hands import Hands
-from studio.mix.arrays import Audio, from_db
+from studio.mix.arrays import BLOCK, Audio, from_db
 from studio.mix.curve import Curve, giving_way, hop_peaks, limiting_nodes
 from studio.mix.lanes import Spread, one_by_one
 from studio.mix.loudness import LoudnessMeter
@@ -34,6 +34,7 @@ from studio.project.errors import ProjectError
 from studio.project.folder import ProjectFolder, file_name, stem_file
 from studio.project.midi import MidiPart, parts_of, write_clip_midi, write_song_midi
 from studio.project.wav import ClipInfo, WavInfo, write_wav
+from studio.project.wavread import WavReader
 from studio.song import Clip, Song, Span, Stem, Take, Timeline
 from studio.song.edits import PutClips
 
@@ -318,33 +319,28 @@ class Bounce:
 
     def _add_file(self, path: Path, total: NDArray[np.int32]) -> bool:
         """Add a stem to `total` as its file has it; False where the file is missing or foreign."""
-        import soundfile
-
         try:
-            with soundfile.SoundFile(path) as file:
-                if (file.samplerate, file.frames, file.channels) != (self._song.rate, self._frames, 2):
+            with WavReader(path) as file:
+                if file.is_float or (file.rate, file.frames, file.channels) != (self._song.rate, self._frames, 2):
                     return False
-                at = 0
-                for block in file.blocks(1 << 16, dtype="int32", always_2d=True):
-                    block >>= 8
-                    total[:, at : at + len(block)] += block.T
-                    at += len(block)
+                for start in range(0, self._frames, BLOCK):
+                    stop = min(start + BLOCK, self._frames)
+                    total[:, start:stop] += file.integers(start, stop - start).T
                 return True
-        except soundfile.LibsndfileError:
+        except ProjectError:
             return False  # not there, or not sound
 
     def _mix(self, total: NDArray[np.int32]) -> None:
         song = self._song
         meter = LoudnessMeter(song.rate)
-        size = 1 << 16
-        for at in range(0, self._frames, size):
-            meter.push(total[:, at : at + size].astype(np.float32) / np.float32(STEPS))
+        for at in range(0, self._frames, BLOCK):
+            meter.push(total[:, at : at + BLOCK].astype(np.float32) / np.float32(STEPS))
         loudness = meter.integrated()
         info = WavInfo(
             song.title, song.title, song.style, song.prompt, markers=self._markers,
             loudness=Loudness(integrated=loudness if np.isfinite(loudness) else None),
         )  # fmt: skip
         blocks = (
-            total[:, at : at + size].astype(np.float32) / np.float32(STEPS) for at in range(0, self._frames, size)
+            total[:, at : at + BLOCK].astype(np.float32) / np.float32(STEPS) for at in range(0, self._frames, BLOCK)
         )
         write_wav(self._folder.file("mix.wav"), blocks, song.rate, channels=2, frames=self._frames, info=info)

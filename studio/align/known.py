@@ -129,9 +129,11 @@ def _attacks(audio: Audio, rate: int, moments: Floats) -> tuple[Floats, NDArray[
 def _bends(audio: Audio, first: NDArray[np.intp], length: int) -> NDArray[np.float64]:
     """The energy of second differences from each frame of `first` on, (moments, length): high where a sound sets in,
     low while one rings. Silence lies around the take."""
-    low, high = max(0, -int(first.min()) + 2), max(0, int(first.max()) + length + 2 - audio.shape[1])
-    padded = np.pad(audio, ((0, 0), (low, high))) if low or high else audio
-    windows = np.lib.stride_tricks.sliding_window_view(padded, length + 2, axis=1)[:, first + low - 2]
+    windows = np.zeros((len(audio), len(first), length + 2), np.float32)
+    for row, start in enumerate((first - 2).tolist()):
+        low, high = max(0, start), min(start + length + 2, audio.shape[1])
+        if low < high:
+            windows[:, row, low - start : high - start] = audio[:, low:high]
     bend = windows[..., 2:] - 2 * windows[..., 1:-1] + windows[..., :-2]
     power: NDArray[np.float64] = np.einsum("cwn,cwn->wn", bend, bend, dtype=np.float64)
     return power

@@ -9,22 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from studio.project.atomic import PartFile, part_file, sync_folder
 from studio.project.errors import ProjectError, os_problem
-from studio.project.pcm import BLOCK, Float32, Samples, check_block
+from studio.project.pcm import Float32, Samples, check_block
 from studio.project.wav import write_sound
-
-if TYPE_CHECKING:
-    import soundfile
+from studio.project.wavread import WavReader
 
 
 class _Hashing:
@@ -94,59 +87,23 @@ def _flush(path: Path) -> None:
         raise os_problem("write", path, error) from error
 
 
-def _check_length(path: Path) -> None:
-    """Raise ProjectError where a WAV is not as long as its head says: libsndfile would shorten the sound silently."""
-    with open(path, "rb") as file:
-        head = file.read(28)
-        length = os.fstat(file.fileno()).st_size
-    if head[:4] == b"RIFF" and len(head) == 28:
-        said = struct.unpack_from("<I", head, 4)[0] + 8
-    elif head[:4] == b"RF64" and len(head) == 28:
-        said = struct.unpack_from("<Q", head, 20)[0] + 8
-    else:
-        return  # another format, or none: the reader will tell
-    if said != length:
-        raise ProjectError(f"{path} is damaged: {length} bytes of {said}; make the take again")
-
-
 class MediaReader:
     """A take's sound, read when asked for. `reader[a:b]` is float32 of shape (channels, frames)."""
 
     def __init__(self, path: Path) -> None:
         """Open a media file. Raises ProjectError."""
-        import soundfile
-
         self.path = path
-        try:
-            _check_length(path)
-            self._file: soundfile.SoundFile = soundfile.SoundFile(path)
-        except OSError as error:
-            raise os_problem("read the take", path, error) from error
-        except soundfile.LibsndfileError as error:
-            raise ProjectError(f"{path} is damaged ({error.error_string}); make the take again") from error
-        self.rate: int = self._file.samplerate
-        self.channels: int = self._file.channels
-        self.frames: int = self._file.frames
+        self._file = WavReader(path)
+        if not self._file.is_float:
+            self._file.close()
+            raise ProjectError(f"{path} is damaged: its samples are not float32; make the take again")
+        self.rate, self.channels, self.frames = self._file.rate, self._file.channels, self._file.frames
 
     def read(self, start: int = 0, frames: int | None = None) -> Samples:
         """`frames` frames from `start` (to the end by default), fewer where the sound ends earlier."""
-        import soundfile
-
         start = min(max(start, 0), self.frames)
         count = self.frames - start if frames is None else max(min(frames, self.frames - start), 0)
-        try:
-            self._file.seek(start)
-            data: Samples = self._file.read(count, dtype="float32", always_2d=True).T
-        except soundfile.LibsndfileError as error:
-            raise ProjectError(f"{self.path} is damaged ({error.error_string}); make the take again") from error
-        if data.shape[1] != count:
-            raise ProjectError(f"{self.path} is damaged: it ends before its {self.frames} frames; make the take again")
-        return np.ascontiguousarray(data)
-
-    def blocks(self, frames: int = BLOCK) -> Iterator[Samples]:
-        """The whole sound in pieces of at most `frames` frames."""
-        for start in range(0, self.frames, frames):
-            yield self.read(start, frames)
+        return self._file.floats(start, count)
 
     def __getitem__(self, where: slice) -> Samples:
         start, stop, step = where.indices(self.frames)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -105,10 +106,12 @@ def regenerate(path: Path, place: tuple[str, str], audio: Audio) -> Curve | None
         assert song.master is not None
         with folder.open_media(song.master) as reader:
             curve = Curve(reader.read()[0], curve_hop(RATE))
-        own = Bounce(folder, song, StoredSounds(song, folder), curve, existing=project).giving_way(*place)
+        with closing(StoredSounds(song, folder)) as sounds:
+            own = Bounce(folder, song, sounds, curve, existing=project).giving_way(*place)
         if own is not None:
             song = SetCurve(*place, store_curve(own, folder)).apply(song)
-        mixdown = Bounce(folder, song, StoredSounds(song, folder), curve, existing=project).cell(*place)
+        with closing(StoredSounds(song, folder)) as sounds:
+            mixdown = Bounce(folder, song, sounds, curve, existing=project).cell(*place)
         folder.save(mixdown.song)
     return own
 

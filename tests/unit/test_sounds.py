@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from decimal import Decimal
 
 import numpy as np
@@ -58,7 +59,8 @@ def test_a_cells_own_curve_is_the_same_in_pieces(tmp_path):
     hop = curve_hop(song.rate)
     nodes = np.linspace(1.0, 0.3, 30, dtype=np.float32)
     song = SetCurve(*place, folder.add_media(nodes[None], song.rate // hop)).apply(song)
-    take = StoredSounds(song, folder)[place]
-    wanted = held[place] * Curve(nodes, hop).gains(0, take.frames)
-    pieces = [take.read(at, min(111, take.frames - at)) for at in range(0, take.frames, 111)]
+    with closing(StoredSounds(song, folder)) as sounds:
+        take = sounds[place]
+        wanted = held[place] * Curve(nodes, hop).gains(0, take.frames)
+        pieces = [take.read(at, min(111, take.frames - at)) for at in range(0, take.frames, 111)]
     assert np.array_equal(np.concatenate(pieces, axis=1), wanted)

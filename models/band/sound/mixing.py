@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.band.sound.voice import Hit
 
 CHOKE_SECONDS = 0.008
+_CHUNK = 1 << 14  # frames added at a time: they stay in the cache
 
 
 def held_frames(hits: Sequence[Hit]) -> list[int]:
@@ -58,15 +59,15 @@ def add(out: NDArray[np.float32], frame: int, segment: NDArray[np.float32], left
         return
     segment = segment[..., :room]
     stop = frame + segment.shape[-1]
-    if segment.ndim == 2:
-        out[0, frame:stop] += segment[0] * np.float32(left)
-        out[1, frame:stop] += segment[1] * np.float32(right)
-        return
-    if left == right:
-        scaled = segment * np.float32(left)
-        out[0, frame:stop] += scaled
-        out[1, frame:stop] += scaled
-        return
-    for channel, share in ((0, left), (1, right)):
-        if share:
-            out[channel, frame:stop] += segment * np.float32(share)
+    sides = segment if segment.ndim == 2 else (segment, segment)
+    for first in range(0, stop - frame, _CHUNK):
+        part = slice(first, min(first + _CHUNK, stop - frame))
+        place = slice(frame + part.start, frame + part.stop)
+        if segment.ndim == 1 and left == right:
+            scaled = segment[part] * np.float32(left)
+            out[0, place] += scaled
+            out[1, place] += scaled
+            continue
+        for channel, share in ((0, left), (1, right)):
+            if share:
+                out[channel, place] += sides[channel][part] * np.float32(share)

@@ -38,7 +38,7 @@ def transposed(data: NDArray[np.float32], ratio: float) -> NDArray[np.float32]:
         return data
     # Silence behind the end gives the filter's tail room; it is cut off again.
     padded = np.concatenate([data, np.zeros(int(64 * max(1.0, ratio)), np.float32)])
-    out = soxr.resample(padded, ratio, 1.0, quality="HQ")
+    out = soxr.resample(padded, ratio, 1.0, quality="MQ")  # 16 bits: the samples have no more
     return cast("NDArray[np.float32]", out[: max(1, int(np.ceil(len(data) / ratio)))])
 
 
@@ -86,13 +86,13 @@ def lowpassed(
     out = np.empty_like(data)
     if not moving:
         section = np.array([[side[0], 2.0 * side[0], side[0], 1.0, a1[0], a2[0]]])
-        Cascade(section, 1).run(data[None], out[None])
+        Cascade(section, 1, single=True).run(data[None], out[None])
         return out
     at = moving * block
     out[:at], state = _moving(data[:at].reshape(moving, block), side[:moving], a1[:moving], a2[:moving])
     fed = side[moving] * np.convolve(data[at:], [1.0, 2.0, 1.0])[: len(data) - at]
     fed[:2] += state[: len(fed)]  # what has been heard before rings on as if it were two frames more
-    Cascade(np.array([[1.0, 0.0, 0.0, 1.0, a1[moving], a2[moving]]]), 1).run(fed[None], out[None, at:])
+    Cascade(np.array([[1.0, 0.0, 0.0, 1.0, a1[moving], a2[moving]]]), 1, single=True).run(fed[None], out[None, at:])
     return out
 
 
