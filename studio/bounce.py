@@ -15,12 +15,13 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.peaks import block_peaks
 from models.api import never_cancelled
 from models.styles import load_style
 from studio.align.grid import Grid
 from studio.jobs.hands import Hands
 from studio.mix.arrays import BLOCK, Audio, from_db
-from studio.mix.curve import Curve, giving_way, hop_peaks, limiting_nodes
+from studio.mix.curve import Curve, giving_way, limiting_nodes
 from studio.mix.lanes import Spread, one_by_one
 from studio.mix.loudness import LoudnessMeter
 from studio.mix.master import Energies, PlacedTake, solve_master
@@ -179,7 +180,7 @@ class Bounce:
         hop = self.curve.hop
         present = self.curve.gains(0, self._frames + hop)[::hop]
         for ceiling_db in GIVING_WAY_DB:
-            nodes = limiting_nodes(hop_peaks(mix, hop), from_db(ceiling_db), self._song.rate / hop)
+            nodes = limiting_nodes(block_peaks(mix, hop), from_db(ceiling_db), self._song.rate / hop)
             if true_peak_dbtp(mix * Curve(nodes, hop).gains(0, self._frames)) <= CLIP_CEILING_DBTP - 0.05:
                 break
         return Curve(nodes * present[: len(nodes)], hop)

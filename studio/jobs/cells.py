@@ -130,18 +130,18 @@ def written_requests(song: Song, jobs: Sequence[CellJob], cancel: Cancel = never
         engine = load_engine(stem.engine)
         if engine.info.composes:
             written = cast(Composer, engine).compose(request)
-            notes[job.section, job.stem] = written
+            notes[job.section, job.stem] = tuple(sorted(written))
             request = replace(request, notes=written)
         yield request
 
 
 def _present_notes(song: Song, making: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[Note, ...]]:
-    """The notes of the takes in use, but for the cells that are being made."""
+    """The notes of the takes in use, in their order, but for the cells that are being made."""
     found: dict[tuple[str, str], tuple[Note, ...]] = {}
     for cell in song.cells:
         take = cell.take
         if take is not None and take.notes is not None and (cell.section, cell.stem) not in making:
-            found[cell.section, cell.stem] = tuple(Note(*note) for note in take.notes)
+            found[cell.section, cell.stem] = tuple(sorted(Note(*note) for note in take.notes))
     return found
 
 
@@ -151,5 +151,6 @@ def _context(song: Song, job: CellJob, notes: dict[tuple[str, str], tuple[Note, 
     for stem in song.stems:
         played = notes.get((job.section, stem.id))
         if stem.id != job.stem and played is not None:
-            context[stem.role] = tuple(sorted((*context.get(stem.role, ()), *played)))
+            known = context.get(stem.role)
+            context[stem.role] = played if known is None else tuple(sorted((*known, *played)))
     return context

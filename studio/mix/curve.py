@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.peaks import block_peaks
 from studio.mix.arrays import Audio, check_rate, from_db, to_db
 
 ATTACK_S, RELEASE_DB_PER_S = 0.006, 60.0
@@ -49,14 +50,6 @@ def curve_hop(rate: int) -> int:
     """Frames between two nodes: 735 or 800 nodes a second, so that the usual rates divide evenly."""
     check_rate(rate)
     return rate // (735 if rate % 735 == 0 else 800)
-
-
-def hop_peaks(audio: Audio, hop: int) -> NDArray[np.float32]:
-    """The highest magnitude in each hop, over the channels; the last hop may be shorter."""
-    level = np.abs(audio).max(axis=0)
-    whole = len(level) // hop * hop
-    peaks = level[:whole].reshape(-1, hop).max(axis=1)
-    return np.append(peaks, level[whole:].max()) if whole < len(level) else peaks
 
 
 def limiting_nodes(peaks: NDArray[np.float32], ceiling: float, nodes_per_s: float) -> NDArray[np.float32]:
@@ -112,7 +105,7 @@ def giving_way(sound: Audio, company: Sequence[Audio], ceiling: float, rate: int
             share = np.ones(others.shape, np.float32)
             room = np.copysign(np.float32(ceiling), total[over]) - others[over]
             share[over] = np.clip(room / mine[over], least, 1.0)
-            lost = np.maximum(lost, hop_peaks(1.0 - share, hop))
+            lost = np.maximum(lost, block_peaks(1.0 - share, hop))
     if not lost.any():
         return None
     needed = np.reciprocal(np.float32(1.0) - lost)

@@ -12,8 +12,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.peaks import block_peaks
 from studio.mix.arrays import BLOCK, Audio
-from studio.mix.curve import hop_peaks
 from studio.mix.sources import Source
 from studio.mix.truepeak import OVERSHOOT, REACH, gap_peaks
 
@@ -114,7 +114,7 @@ class _Sum:
             with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found in the peaks
                 whole, sounds = self.lanes.sounds(self.start + first, self.start + last)
                 for sound in sounds:
-                    np.maximum(peaks[where], hop_peaks(sound, hop), out=peaks[where])
+                    np.maximum(peaks[where], block_peaks(sound, hop), out=peaks[where])
             total[:, first:last] = whole
         return total, peaks
 

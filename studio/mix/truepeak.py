@@ -8,9 +8,12 @@ sample near it times `OVERSHOOT`, so skipping loses nothing.
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.peaks import block_peaks
 from studio.mix.arrays import Audio, blocks, check_audio, to_db
 
 #: Samples on either side of a gap that take part in its interpolation.
@@ -35,9 +38,9 @@ def _interpolator() -> NDArray[np.float32]:
 
 def _toeplitz(taps: NDArray[np.float32]) -> NDArray[np.float32]:
     """The interpolator for a whole window as one matrix, shape (WINDOW + 23, 3 * WINDOW)."""
-    matrix = np.zeros((WINDOW + 2 * REACH - 1, WINDOW, _PHASES), dtype=np.float32)
+    matrix = np.zeros((WINDOW + 2 * REACH - 1, _PHASES, WINDOW), dtype=np.float32)
     for gap in range(WINDOW):
-        matrix[gap : gap + 2 * REACH, gap, :] = taps.T
+        matrix[gap : gap + 2 * REACH, :, gap] = taps.T
     return matrix.reshape(len(matrix), -1)
 
 
@@ -71,25 +74,28 @@ def gap_peaks(padded: Audio, floor: float) -> NDArray[np.float32]:
     # Gap i lies between padded samples REACH - 1 + i and REACH + i; its first tap falls on padded sample i.
     room = np.zeros((padded.shape[0], rows * WINDOW + 2 * WINDOW), dtype=np.float32)
     room[:, : padded.shape[1]] = padded
-    strips = np.abs(room).max(axis=0).reshape(-1, WINDOW).max(axis=1)
+    strips = block_peaks(room, WINDOW)
     near = np.maximum(np.maximum(strips[:rows], strips[1 : rows + 1]), strips[2 : rows + 2])[:rows]
     wanted = np.flatnonzero(near * OVERSHOOT > floor)
     out = np.zeros((rows, WINDOW), dtype=np.float32)
     if len(wanted):
         for windows in np.lib.stride_tricks.sliding_window_view(room, width, axis=1)[:, ::WINDOW]:
             chosen = windows[:rows] if len(wanted) == rows else windows[wanted]
-            points = np.abs(_interpolated(chosen))
-            peaks = np.maximum(np.maximum(points[:, :, 0], points[:, :, 1]), points[:, :, 2])
+            points = _interpolated(chosen)
+            peaks = reduce(np.maximum, (points[:, phase] for phase in range(_PHASES)))
             out[wanted] = np.maximum(out[wanted], peaks)
     return out.reshape(-1)[:gaps]
 
 
 def _interpolated(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the points of every window, shape (windows, WINDOW, 3)."""
+    """Return the magnitude of the points of every window, shape (windows, 3, WINDOW)."""
     batches = -(-len(windows) // _BATCH)
-    rows = np.zeros((batches, _BATCH, windows.shape[1]), dtype=np.float32)
-    rows.reshape(-1, windows.shape[1])[: len(windows)] = windows
-    return (rows @ _MATRIX).reshape(-1, WINDOW, _PHASES)[: len(windows)]
+    rows = np.empty((batches, _BATCH, windows.shape[1]), dtype=np.float32)
+    flat = rows.reshape(-1, windows.shape[1])
+    flat[: len(windows)] = windows
+    flat[len(windows) :] = 0.0
+    points = rows @ _MATRIX
+    return np.abs(points, out=points).reshape(-1, _PHASES, WINDOW)[: len(windows)]
 
 
 class TruePeakMeter:

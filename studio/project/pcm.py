@@ -54,11 +54,12 @@ class Pcm24:
         """As `Packer.pack`."""
         channels, frames = block.shape
         scaled = np.multiply(block, _SCALE, out=self._scaled[:, :frames])
-        if frames and not (scaled.max() <= _SCALE and scaled.min() >= -_SCALE):
+        fits = not frames or bool(scaled.max() <= _SCALE - 1 and scaled.min() >= -_SCALE)
+        np.rint(scaled, out=scaled)
+        if not fits:
             _check_finite(scaled)
             self.clipped += int(np.count_nonzero(np.abs(scaled) > _SCALE))
-        np.rint(scaled, out=scaled)
-        np.clip(scaled, -_SCALE, _SCALE - 1, out=scaled)
+            np.clip(scaled, -_SCALE, _SCALE - 1, out=scaled)
         _interleave(scaled, self._words[:frames])
         count = frames * channels
         words = self._words.view(np.uint8).reshape(-1, 4)

@@ -74,7 +74,7 @@ class WavReader:
     def _bytes(self, start: int, count: int, before: int = 0) -> npt.NDArray[np.uint8]:
         """The bytes of some frames, with room `before` them."""
         frame = self.channels * self._layout.kind[1]
-        room = np.zeros(before + count * frame, np.uint8)
+        room = np.empty(before + count * frame, np.uint8)
         view = room.data[before:]
         done = 0
         try:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from dsp.peaks import block_peaks
 from studio.mix.arrays import from_db
 from studio.mix.curve import (
     MOST_GIVEN_WAY_DB,
@@ -16,7 +17,6 @@ from studio.mix.curve import (
     curve_hop,
     giving_way,
     highest_in_hops,
-    hop_peaks,
     limiting_nodes,
 )
 from studio.mix.errors import MixError
@@ -59,11 +59,11 @@ def test_a_rate_outside_the_limits_is_refused() -> None:
 def test_hop_peaks_are_the_highest_magnitudes(frames: int) -> None:
     audio = noise(frames)
     expected = [np.abs(audio[:, start : start + 60]).max() for start in range(0, frames, 60)]
-    np.testing.assert_array_equal(hop_peaks(audio, 60), np.array(expected, np.float32))
+    np.testing.assert_array_equal(block_peaks(audio, 60), np.array(expected, np.float32))
 
 
 def test_the_nodes_hold_every_hop_to_the_ceiling_and_do_nothing_below_it() -> None:
-    peaks = hop_peaks(hits(2 * RATE, 1.0), 60)
+    peaks = block_peaks(hits(2 * RATE, 1.0), 60)
     nodes = limiting_nodes(peaks, 0.5, NODES_PER_S)
     assert len(nodes) == len(peaks) + 1
     assert float((highest_in_hops(nodes) * peaks).max()) <= 0.5 * (1 + 1e-6)

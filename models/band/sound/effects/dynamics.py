@@ -6,12 +6,12 @@ Arrays (channels, frames) float32, nothing is delayed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp import filters
+from dsp.peaks import block_peaks
 
 Floats = NDArray[np.float32]
 
@@ -45,22 +45,6 @@ def compress(
     reduction = filters.run(np.array([[1 - pole, 0.0, 0.0, 1.0, -pole, 0.0]]), held[None])[0]
     linear = (10 ** ((makeup_db - reduction) / 20)).astype(np.float32)
     return _apply_blocks(x, linear, block, np.empty_like(x) if out is None else out)
-
-
-def block_peaks(x: Floats, block: int) -> Floats:
-    """The highest magnitude in each block of frames, over all channels."""
-    some = _CHUNK // block * block
-    room = np.empty((len(x), some), np.float32)
-    found = [np.zeros(0, np.float32)]
-    for start in range(0, x.shape[1], some):
-        part = x[:, start : start + some]
-        loud = np.abs(part, out=room[:, : part.shape[1]]).max(axis=0)
-        peaks = np.concatenate([loud, np.zeros(-len(loud) % block, np.float32)])
-        rest = block  # halved as often as that goes: several times as fast as to look through short rows
-        while rest % 2 == 0:
-            peaks, rest = np.maximum(peaks[0::2], peaks[1::2]), rest // 2
-        found.append(reduce(np.maximum, [peaks[place::rest] for place in range(rest)]))
-    return np.concatenate(found)
 
 
 def static_reduction(
