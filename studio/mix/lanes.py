@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dsp.peaks import block_peaks
 from studio.mix.arrays import BLOCK, Audio
+from studio.mix.loudness import hop_energies
 from studio.mix.sources import Source
 from studio.mix.truepeak import OVERSHOOT, REACH, gap_peaks
 
@@ -23,6 +24,9 @@ RUNS_TOGETHER = 16
 """Runs of hops that are looked through in one piece of work."""
 BRIDGED_HOPS = 100
 """Stretches of loud hops no farther apart than this are looked up together: that is cheaper than apart."""
+
+SETTLED_S = 0.25
+"""After this K-weighting, whose lowest corner is at 38 Hz, has forgotten where it began."""
 
 Peaks = NDArray[np.float32]
 Part = tuple[Source, int]
@@ -46,11 +50,12 @@ def one_by_one(works: Sequence[Callable[[], T]]) -> Iterable[T]:
 
 @dataclass(frozen=True)
 class Lanes:
-    """The stems' takes, each stem with its gain (a ratio), over the song's `frames`; `hop` is how finely peaks are
-    told."""
+    """The stems' takes, each stem with its gain (a ratio), over the song's `frames` at `rate`. Peaks and energies are
+    told of every `hop` frames."""
 
     stems: Sequence[tuple[Sequence[Part], np.float32]]
     frames: int
+    rate: int
     hop: int
 
     def sounds(self, start: int, stop: int) -> tuple[Audio, list[Audio]]:
@@ -75,16 +80,12 @@ class Lanes:
             sounds = [np.pad(sound, ((0, 0), (first - start, stop - last))) for sound in sounds]
         return sounds[0], sounds
 
-    def summed(self, spread: Spread) -> tuple[Audio, Peaks]:
-        """The sum over the whole song, and for each hop the highest sample of all sounds that count."""
-        total = np.zeros((2, self.frames), np.float32)
-        peaks = np.zeros(-(-self.frames // self.hop), np.float32)
+    def measured(self, spread: Spread) -> tuple[NDArray[np.float64], Peaks]:
+        """For each hop the K-weighted energy of the sum, and the highest sample of all sounds that count."""
         size = STRETCH // self.hop * self.hop
-        works = [_Sum(self, start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
-        for work, (sound, highest) in zip(works, spread(works), strict=True):
-            total[:, work.start : work.stop] = sound
-            peaks[work.start // self.hop :][: len(highest)] = highest
-        return total, peaks
+        works = [_Measure(self, start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
+        found = list(spread(works))
+        return np.concatenate([energies for energies, _ in found]), np.concatenate([peaks for _, peaks in found])
 
     def between_samples(self, hops: NDArray[np.intp], level: float, spread: Spread) -> Iterator[tuple[int, Peaks]]:
         """The peaks between the samples of these hops, of the sounds that come above `level` there: runs of them, as
@@ -96,27 +97,31 @@ class Lanes:
 
 
 @dataclass(frozen=True)
-class _Sum:
-    """The work of summing frames `start`, the first of a hop, to `stop`."""
+class _Measure:
+    """The work of measuring frames `start`, the first of a hop, to `stop`."""
 
     lanes: Lanes
     start: int
     stop: int
 
-    def __call__(self) -> tuple[Audio, Peaks]:
+    def __call__(self) -> tuple[NDArray[np.float64], Peaks]:
         hop, frames = self.lanes.hop, self.stop - self.start
-        total = np.zeros((2, frames), np.float32)
+        # The weighting filter begins from rest, and has settled before the first frame that counts.
+        before = min(self.start, -(-round(SETTLED_S * self.lanes.rate) // hop) * hop)
+        total = np.empty((2, before + frames), np.float32)
         peaks = np.zeros(-(-frames // hop), np.float32)
         size = BLOCK // hop * hop
-        for first in range(0, frames, size):
-            last = min(first + size, frames)
-            where = slice(first // hop, -(-last // hop))
-            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found in the peaks
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found in the peaks
+            if before:
+                total[:, :before], _ = self.lanes.sounds(self.start - before, self.start)
+            for first in range(0, frames, size):
+                last = min(first + size, frames)
+                where = slice(first // hop, -(-last // hop))
                 whole, sounds = self.lanes.sounds(self.start + first, self.start + last)
                 for sound in sounds:
                     np.maximum(peaks[where], block_peaks(sound, hop), out=peaks[where])
-            total[:, first:last] = whole
-        return total, peaks
+                total[:, before + first : before + last] = whole
+        return hop_energies(total, self.lanes.rate, hop)[before // hop :], peaks
 
 
 @dataclass(frozen=True)

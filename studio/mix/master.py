@@ -108,11 +108,10 @@ def solve_master(
         name: max(balance[name] - top, -WIDEST_BALANCE_LU) - max(lufs, QUIETEST_STEM_LUFS)
         for name, lufs in heard.items()
     }
-    lanes = Lanes([(placed[name], np.float32(from_db(static[name]))) for name in heard], frames, hop)
-    total, peaks = lanes.summed(spread)
+    lanes = Lanes([(placed[name], np.float32(from_db(static[name]))) for name in heard], frames, rate, hop)
+    energies, peaks = lanes.measured(spread)
     if not np.isfinite(peaks).all():
         raise MixError("a take holds values that are not finite (NaN or infinity); make it again")
-    energies = hop_energies(total, rate, hop)
     search = _Search(lanes, peaks, energies, rate, target_lufs, MAX_GAIN_DB - max(static.values()), spread)
     gain_db = search.gain_db()
     nodes = search.nodes(gain_db)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -46,7 +47,10 @@ def main() -> None:
     print(conditions())
     with tempfile.TemporaryDirectory() as folder:
         for number in range(1, arguments.repeats + 1):
-            took, made = make(arguments.prompt, arguments.seed, Path(folder) / f"song {number}")
+            place = Path(folder) / f"song {number}"
+            took, made = make(arguments.prompt, arguments.seed, place)
+            shutil.rmtree(place)
+            os.sync()  # what one run leaves for the disk to do must not slow the next one down
             runs.append(took)
             if number == 1:
                 last, rate = made["sections"][-1], made["rate"]

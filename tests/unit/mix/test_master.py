@@ -216,9 +216,11 @@ def test_the_same_song_gives_the_same_master_however_the_work_is_spread(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = 3 * RATE
-    expected = solve_master(song(frames), frames, RATE, BALANCE)
+    in_one_piece = solve_master(song(frames), frames, RATE, BALANCE)
     monkeypatch.setattr(lanes, "STRETCH", RATE // 2)
     monkeypatch.setattr(lanes, "RUNS_TOGETHER", 1)
+    expected = solve_master(song(frames), frames, RATE, BALANCE)
+    assert expected.gains_db == pytest.approx(in_one_piece.gains_db, abs=1e-6)  # in dB: the weighting begins anew
     with Hands(3, prepare=works.nothing if how == "processes" else None) as hands:
         again = solve_master(song(frames), frames, RATE, BALANCE, spread=hands.spread)
     assert again.gains_db == expected.gains_db
