@@ -211,12 +211,34 @@ class Bounce:
         return curve
 
     def _others(self, stem: Stem) -> NDArray[np.int32]:
-        """The sum of the other stems as their files have them; a missing or foreign file is made anew."""
+        """The sum of the other stems as their files have them; a missing, foreign or outdated file is made anew."""
         total = self._silence()
         for other in self._song.stems:
-            if other.id != stem.id and not self._add_file(self._existing.stem_path(self._song, other), total):
+            if other.id == stem.id:
+                continue
+            path = self._existing.stem_path(self._song, other)
+            if not (self._is_current(other) and self._add_file(path, total)):
                 self._write_stem(other, total)
         return total
+
+    def _is_current(self, stem: Stem) -> bool:
+        """Whether a stem's file has the takes that are in use, where they belong: clips are written together with it,
+        and an edit drops those that it moves."""
+        clips = {clip.section: clip for clip in self._song.clips if clip.stem == stem.id}
+        for span in self._timeline.spans:
+            place = (span.section.id, stem.id)
+            take, clip = self._song.cell(*place).take, clips.get(span.section.id)
+            if place not in self._sounds:
+                if clip is not None:
+                    return False
+            elif (
+                clip is None
+                or take is None
+                or clip.take != take.id
+                or (clip.start_frame, clip.frames) != self._timeline.frames(span, self._song.rate)
+            ):
+                return False
+        return True
 
     def _silence(self) -> NDArray[np.int32]:
         """The whole song on the 24-bit grid, (2, frames), with nothing in it yet."""

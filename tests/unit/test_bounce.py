@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -31,7 +31,7 @@ from studio.project.folder import ProjectFolder
 from studio.project.project import Project
 from studio.session import StoredSounds
 from studio.song import Key, Meter, Provenance, Section, Song, Stem, Take, TempoPoint, Timeline
-from studio.song.edits import AddTake, SetCurve
+from studio.song.edits import AddTake, MoveSection, SetCurve
 from tests.unit.mix.sounds import hits, pink, sine
 
 RATE = 44_100
@@ -281,3 +281,42 @@ def test_a_stem_file_that_was_lost_is_made_again(tmp_path: Path) -> None:
     assert (root / mixdown.stems["drums"]).read_bytes() == drums
     stems = [samples(root / path) for path in mixdown.stems.values()]
     np.testing.assert_array_equal(sum(stems), samples(root / mixdown.mix))
+
+
+def moved(song: Song, folder: ProjectFolder) -> Song:
+    return MoveSection("s1", 1).apply(song)
+
+
+def taken_otherwise(song: Song, folder: ProjectFolder) -> Song:
+    softer = np.float32(0.5) * sound_of("d", 3 * RATE, 7)
+    return AddTake("s3", "d", take_of(3, softer, folder)).apply(song)
+
+
+@pytest.mark.parametrize("edited", [moved, taken_otherwise])
+def test_a_stem_that_an_edit_has_outdated_is_made_again(
+    tmp_path: Path, edited: Callable[[Song, ProjectFolder], Song]
+) -> None:
+    """Its file still has the length of the song, and what it had before."""
+    root = tmp_path / "song"
+    song, mixdown = make(root, "ring")
+    before = samples(root / mixdown.stems["drums"])
+    with Project.open(root) as project, project.change() as folder:
+        folder.save(edited(project.song, folder))
+    regenerate(root, ("s2", "h"), sound_of("h", RATE, 3))
+    stems = {name: samples(root / path) for name, path in mixdown.stems.items()}
+    np.testing.assert_array_equal(sum(stems.values()), samples(root / mixdown.mix))
+    assert not np.array_equal(stems["drums"], before)
+    with Project.open(root, writable=False) as project, closing(StoredSounds(project.song, project)) as sounds:
+        song = project.song
+        timeline = Timeline(song)
+        with project.open_media(str(song.master)) as reader:
+            curve = Curve(reader.read()[0], curve_hop(RATE))
+        first, _ = timeline.frames(timeline.span("s3"), RATE)
+        stem = stems["drums"][:, first + RATE // 8 : first + RATE // 2]
+        take = sounds["s3", "d"].read(RATE // 8, RATE // 2 - RATE // 8)
+        gains = curve.gains(first + RATE // 8, take.shape[1]) * from_db(song.stem("d").mix.gain_db)
+        tail = sounds["s1" if edited is moved else "s2", "d"]  # what rings over from the section before
+        late = first + RATE // 8 - timeline.frames(timeline.span("s1" if edited is moved else "s2"), RATE)[0]
+        ringing = tail.read(min(late, tail.frames), max(0, min(take.shape[1], tail.frames - late)))
+        take = take + np.pad(ringing, ((0, 0), (0, take.shape[1] - ringing.shape[1])))
+    np.testing.assert_allclose(as_float(stem), take * gains, atol=1e-6)
