@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from studio.mix.arrays import Audio, blocks, check_audio, check_rate, from_db
 from studio.mix.errors import MixError
-from studio.mix.truepeak import OVERSHOOT, gap_peaks, padded_block
+from studio.mix.truepeak import OVERSHOOT, REACH, gap_peaks, padded_block
 
 #: How long before and after a peak the gain bends, in seconds. Backward masking hides 2 ms.
 LOOK_AHEAD_S = 0.002
@@ -99,9 +99,10 @@ def _needed_reduction(audio: Audio, ceiling: float) -> tuple[NDArray[np.float32]
     need = np.zeros(audio.shape[1], dtype=np.float32)
     hot_frames = [np.zeros(0, dtype=np.int64)]
     for start, stop in blocks(audio.shape[1]):
-        padded = padded_block(audio, start, stop)
-        if max(float(padded.max()), -float(padded.min())) * MOST_RISE <= ceiling:
+        near = audio[:, max(0, start - REACH) : stop + REACH]
+        if max(float(near.max()), -float(near.min())) * MOST_RISE <= ceiling:
             continue
+        padded = padded_block(audio, start, stop)
         gaps = gap_peaks(padded, ceiling * (OVERSHOOT / MOST_RISE))
         level = np.abs(audio[:, start:stop]).max(axis=0)
         np.maximum(level, gaps[:-1], out=level)

@@ -160,13 +160,13 @@ class Mixer:
         """
         if frames < 0:
             raise MixError(f"a block has 0 or more frames, not {frames}")
-        total = np.zeros((CHANNELS, frames))
+        total: NDArray[np.float64] | None = None
         for name, parts in self._parts.items():
             gain = self._gain(self._faders[name], frames)
             if gain is not None:
                 for source, at in parts:
-                    _add(total, source, at - start, gain)
-        return total.astype(np.float32)
+                    total = _added(total, source, at - start, gain, frames)
+        return np.zeros((CHANNELS, frames), np.float32) if total is None else total.astype(np.float32)
 
     def _gain(self, fader: _Fader, frames: int) -> NDArray[np.float64] | None:
         """The gain of a block, shape (2, 1) or (2, frames), None if nothing sounds; moves the fader on."""
@@ -184,14 +184,17 @@ class Mixer:
             yield self.mix(start, min(size, frames - start))
 
 
-def _add(total: NDArray[np.float64], source: Source, at: int, gain: NDArray[np.float64]) -> None:
-    """Add the source, whose first frame falls on frame `at` of the block, where it overlaps the block."""
-    first, last = max(0, at), min(total.shape[1], at + source.frames)
+def _added(
+    total: NDArray[np.float64] | None, source: Source, at: int, gain: NDArray[np.float64], frames: int
+) -> NDArray[np.float64] | None:
+    """The block so far, with the source, whose first frame falls on its frame `at`, where that overlaps it."""
+    first, last = max(0, at), min(frames, at + source.frames)
     if first >= last:
-        return
-    audio = source.read(first - at, last - first)
-    part = gain if gain.shape[1] == 1 else gain[:, first:last]
-    if gain.shape[1] == 1 and gain[0, 0] == gain[1, 0] == 1.0:
-        total[:, first:last] += audio
-    else:
-        total[:, first:last] += audio * part
+        return total
+    audio = source.read(first - at, last - first) * (gain if gain.shape[1] == 1 else gain[:, first:last])
+    if total is None:
+        if (first, last) == (0, frames):
+            return audio  # most blocks of a stem hold one take
+        total = np.zeros((CHANNELS, frames))
+    total[:, first:last] += audio
+    return total

@@ -57,9 +57,10 @@ def clip_from_take(take: Audio, frames: int, mode: TailMode, rate: int) -> Audio
 
 def _fitted(take: Audio, frames: int) -> Audio:
     """A copy of the take's first `frames`, silence appended where it is shorter."""
+    if take.shape[1] >= frames:
+        return take[:, :frames].copy()
     out = np.zeros((take.shape[0], frames), dtype=np.float32)
-    length = min(frames, take.shape[1])
-    out[:, :length] = take[:, :length]
+    out[:, : take.shape[1]] = take
     return out
 
 
