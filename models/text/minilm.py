@@ -36,21 +36,35 @@ Floats = NDArray[np.float32]
 
 
 class MiniLM:
-    """A `models.api.TextEncoder`. Making one reads the weights.
+    """A `models.api.TextEncoder`. The weights are read when they are first asked: most prompts name their style.
 
-    Raises ModuleNotFoundError where the weights are not installed, EngineError where they cannot be read.
+    Making one raises ModuleNotFoundError where the weights are not installed; asking it raises EngineError where they
+    cannot be read.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        folder = folder or find_weights()
-        try:
-            self._weights = read_tensors(folder / "model.safetensors")
-            vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
-            self._tokens = WordPiece(vocabulary)
-            self._check(len(vocabulary))
-        except (TensorFileError, OSError, UnicodeDecodeError, KeyError) as error:
-            raise EngineError(f"the sentence model cannot be read ({error}); install its package again") from error
+        self._folder = folder or find_weights()
         self._known: dict[str, Floats] = {}
+
+    @cached_property
+    def _weights(self) -> dict[str, Floats]:
+        try:
+            weights = read_tensors(self._folder / "model.safetensors")
+            _check(weights, len(self._vocabulary))
+        except (TensorFileError, OSError, KeyError) as error:
+            raise _unreadable(error) from error
+        return weights
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        try:
+            return (self._folder / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unreadable(error) from error
+
+    @cached_property
+    def _tokens(self) -> WordPiece:
+        return WordPiece(self._vocabulary)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Unit vectors, shape (texts, 384). What is beyond 256 tokens of a text is not read."""
@@ -96,17 +110,6 @@ class MiniLM:
         """The token numbers that the model sees."""
         return self._tokens.encode(text, MOST_TOKENS)
 
-    def _check(self, pieces: int) -> None:
-        """Raise KeyError for a missing weight and TensorFileError for one of another shape."""
-        shapes = {
-            "embeddings.word_embeddings.weight": (pieces, WIDTH),
-            **{f"encoder.layer.{n}.intermediate.dense.weight": (4 * WIDTH, WIDTH) for n in range(LAYERS)},
-            **{f"encoder.layer.{n}.output.dense.weight": (WIDTH, 4 * WIDTH) for n in range(LAYERS)},
-        }
-        for name, shape in shapes.items():
-            if self._weights[name].shape != shape:
-                raise TensorFileError(f"{name} has the shape {self._weights[name].shape}, not {shape}")
-
     def _forward(self, ids: list[list[int]]) -> Floats:
         """Token numbers of texts of one length to unit vectors, shape (texts, WIDTH)."""
         weights = self._weights
@@ -145,6 +148,22 @@ class MiniLM:
         spread = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + _EPSILON)
         result: Floats = centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
         return result
+
+
+def _check(weights: Mapping[str, Floats], pieces: int) -> None:
+    """Raise KeyError for a missing weight and TensorFileError for one of another shape."""
+    shapes = {
+        "embeddings.word_embeddings.weight": (pieces, WIDTH),
+        **{f"encoder.layer.{n}.intermediate.dense.weight": (4 * WIDTH, WIDTH) for n in range(LAYERS)},
+        **{f"encoder.layer.{n}.output.dense.weight": (WIDTH, 4 * WIDTH) for n in range(LAYERS)},
+    }
+    for name, shape in shapes.items():
+        if weights[name].shape != shape:
+            raise TensorFileError(f"{name} has the shape {weights[name].shape}, not {shape}")
+
+
+def _unreadable(error: Exception) -> EngineError:
+    return EngineError(f"the sentence model cannot be read ({error}); install its package again")
 
 
 def find_weights() -> Path:

@@ -15,6 +15,7 @@ from models.text.minilm import WIDTH, MiniLM
 from models.text.phrases import read_vectors, text_digest
 from models.text.safetensors import TensorFileError, read_tensors
 from models.text.wordpiece import WordPiece, basic_tokens
+from studio.plan import PlanOptions, plan_song
 
 
 def write(path, header, data=b""):
@@ -95,7 +96,14 @@ def test_an_unknown_encoder_is_named():
 
 def test_weights_that_cannot_be_read_are_an_error_and_not_a_silence(tmp_path):
     with pytest.raises(EngineError, match="install its package again"):
-        MiniLM(tmp_path)
+        MiniLM(tmp_path).encode(["a prompt"])
+
+
+def test_weights_are_read_only_when_they_are_asked(tmp_path):
+    """A prompt that names its style is planned without them, and where they are damaged too."""
+    assert plan_song("a house track", PlanOptions(seed=1), MiniLM(tmp_path)).song.style == "house"
+    with pytest.raises(EngineError, match="install its package again"):
+        plan_song("something for the evening", PlanOptions(seed=1), MiniLM(tmp_path))
 
 
 def test_without_the_package_there_is_no_encoder(monkeypatch):
