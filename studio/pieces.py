@@ -20,6 +20,7 @@ from studio.mix.master import Energies, clip_loudness, take_energies
 from studio.mix.mixer import Mixer, Placed, Track
 from studio.mix.sources import Source, as_source
 from studio.mix.tails import TailMode, clip_from_take
+from studio.mix.truepeak import true_peak_dbtp
 from studio.project.wav import ClipInfo, WavInfo, write_clip, write_wav
 
 CLIP_CEILING_DBTP = -1.0
@@ -78,7 +79,9 @@ class ClipPiece:
         report = Report(
             *judge_known(known), float(self.info.bpm), str(self.info.meter), known=known,
             seam=known_seam(audio, self.rate, self.begins) if loops else None,
-            level=Level(clip_loudness(energies, self.rate, self.gain_db, self.curve, self.start, wrap)),
+            level=Level(
+                clip_loudness(energies, self.rate, self.gain_db, self.curve, self.start, wrap), true_peak_dbtp(audio)
+            ),
         )  # fmt: skip
         return report.as_json()
 

@@ -93,7 +93,7 @@ def lock(
     """
     source = _checked(sound, rate, wish)
     work = _Work(say, cancel)
-    heard = hear(_Watched(source, work.stage(0.0, HEARD, "listening"), 2), rate, wish)
+    heard = hear(_Watched(source, work.stage(0.0, HEARD, "listening")), rate, wish)
     heard = replace(heard, onsets=without_hiss(heard.onsets, source, rate))
     plan = fit(heard, source.frames, wish)
     attacks = attacks_of(heard.onsets) * rate
@@ -108,7 +108,7 @@ def lock(
     result, levels = level(
         seams.voices, rate, wish.lufs, loop=wish.loop, edges=not as_it_is, attack=struck, step=step
     )  # fmt: skip
-    watched = _Watched(result, work.stage(LEVELLED, 1.0, "measuring"), 2)
+    watched = _Watched(result, work.stage(LEVELLED, 1.0, "measuring"))
     report = prove(watched, rate, plan, heard, method, seams, levels)
     say(1.0, "measuring")
     return Aligned(result, rate, plan, heard, seams, levels, report)
@@ -146,13 +146,13 @@ class _Work:
 
 
 class _Watched:
-    """A source that tells how much of it was read, of `times` readings."""
+    """A source that is read once and tells how much of it was."""
 
-    def __init__(self, source: Source, step: Step, times: int) -> None:
+    def __init__(self, source: Source, step: Step) -> None:
         self.frames, self.channels = source.frames, source.channels
-        self._source, self._step, self._all, self._read = source, step, times * source.frames, 0
+        self._source, self._step, self._read = source, step, 0
 
     def read(self, start: int, frames: int) -> Audio:
         self._read += frames
-        self._step(self._read / self._all)
+        self._step(self._read / self.frames)
         return self._source.read(start, frames)

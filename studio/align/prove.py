@@ -7,6 +7,7 @@ import numpy as np
 from studio.align.fit import Plan
 from studio.align.hear.features import features
 from studio.align.hear.onsets import find_onsets
+from studio.align.hear.spectra import spectra
 from studio.align.level import Levels
 from studio.align.measure import measure, measure_on, turns
 from studio.align.move import stretch_ratios
@@ -17,7 +18,8 @@ from studio.align.values import Heard, Source
 
 def prove(result: Source, rate: int, plan: Plan, heard: Heard, method: str, seams: Seamed, levels: Levels) -> Report:
     """Report on a finished sound at `rate` Hz. `method` is how its pieces were moved, as `lay` has it."""
-    onsets = find_onsets(result, rate, features(result, rate))
+    found = spectra(result, rate)
+    onsets = find_onsets(found, features(found))
     single = 0 if heard.beat_map is None else turns(heard.beat_map) * len(plan.pieces)
     after = measure(onsets, onsets.seconds * rate - plan.pickup_frames, plan.grid, free=single)
     before = measure_on(after.step, heard.onsets, heard.onsets.seconds * rate, plan.grid)

@@ -101,9 +101,10 @@ def _interpolated(windows: NDArray[np.float32]) -> NDArray[np.float32]:
 class TruePeakMeter:
     """Measures the true peak of audio pushed in pieces of any size."""
 
-    def __init__(self, channels: int = 2) -> None:
+    def __init__(self, channels: int = 2, known: float = 0.0) -> None:
+        """`known`: a level that the audio is known to reach; what lies below needs no measuring."""
         self._tail: Audio = np.zeros((channels, 2 * REACH), dtype=np.float32)
-        self._peak = 0.0
+        self._peak = known
 
     def push(self, audio: Audio) -> None:
         """Measure the next piece, float32 (channels, frames)."""
@@ -125,7 +126,7 @@ class TruePeakMeter:
 def true_peak(audio: Audio) -> float:
     """Return the true peak of `audio` (float32, (1 or 2 channels, frames)) as an amplitude ratio."""
     check_audio(audio)
-    meter = TruePeakMeter(audio.shape[0])
+    meter = TruePeakMeter(audio.shape[0], max(float(audio.max()), -float(audio.min())) if audio.size else 0.0)
     meter.push(audio)
     return meter.peak()
 

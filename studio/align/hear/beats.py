@@ -24,8 +24,6 @@ _TOLERANCE, _COARSE = 0.075, 0.15
 rough, and for swells."""
 _NEAR_S = 0.012
 """An attack this near to a course is never taken for a stray one."""
-_HARD, _SOFT = 0.75, 0.35
-_LATEST_S = 0.2
 _STRAY = 0.12
 """Of a unit: no course that is tried for being simpler may lie further from the one that was found."""
 _STIFFNESS = (1e7, 1e5, 1e4, 1e3, 1e2, 10.0)
@@ -64,24 +62,6 @@ class _Points:
 
     def some(self, chosen: NDArray[np.bool_]) -> _Points:
         return _Points(self.seconds[chosen], self.beats[chosen], self.weights[chosen], self.classes[chosen])
-
-
-def without_lateness(rough: BeatMap, onsets: Onsets) -> tuple[BeatMap, Onsets]:
-    """A course and onsets without what swells are heard late by. `rough` counts units.
-
-    A swell is noticed when it has risen; where the same sound also begins sharply, out of silence, that tells how late.
-    """
-    hard, soft = onsets.sharpness > _HARD, onsets.sharpness < _SOFT
-    if has_attacks(onsets) or not hard.any() or not soft.any():
-        return rough, onsets
-    halves = np.rint(2 * rough.beats_at(onsets.seconds)) / 2
-    late = onsets.seconds - rough.seconds_at(halves)
-    behind = _median(late[soft], onsets.strength[soft]) - _median(late[hard], onsets.strength[hard])
-    behind = min(max(behind, 0.0), _LATEST_S)
-    seconds = onsets.seconds - np.where(soft, behind, 0.0)
-    order = np.argsort(seconds, kind="stable")
-    moved = Onsets(seconds[order], onsets.strength[order], onsets.low[order], onsets.sharpness[order])
-    return BeatMap(rough.seconds - behind, rough.beats), moved
 
 
 def settle(rough: BeatMap, onsets: Onsets, unit: float) -> BeatMap:

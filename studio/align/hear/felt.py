@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.align.hear.features import PER_SECOND, Features
-from studio.align.hear.track import channel
+from studio.align.hear.features import Features, channel
+from studio.align.hear.spectra import PER_SECOND
 from studio.align.values import BeatMap
 from studio.song.meter import Meter
 

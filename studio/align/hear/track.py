@@ -13,24 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.align.hear.bars import BINS, BarShape
-from studio.align.hear.features import PER_SECOND, Features
-from studio.align.hear.templates import CHANNELS, template
+from studio.align.hear.features import Features
+from studio.align.hear.phases import FRAMES_A_UNIT, PLACES, likelihoods, view
 
 Floats = NDArray[np.float64]
 
-_FRAMES_A_UNIT = 44
-"""Frames of the model in one unit at the expected tempo: fine enough for steps of tempo of 2 %."""
 _STEADINESS = 110.0
 """How unlikely it is that the tempo changes at a beat: exp(-this * relative change)."""
 _WEIGHT = 30.0
-"""Of the features of a second: less than all of them, for neighbours tell much the same."""
+"""Of a second: less than all of its frames, for neighbours tell much the same."""
 _SOME = 4096
 """Frames scored at a time."""
-_SWING_COSTS = 0.25
-"""Nats a second by which a swung bar has to fit better than a straight one."""
-_LEAST_TOP = 0.45
-"""Mean rise of all bands in nats of magnitude, some 4 dB: less is what any sustained sound does in itself."""
-LEAST = {"notes": 0.3, "change": 0.15}
 
 
 @dataclass(frozen=True)
@@ -43,8 +36,10 @@ class Path:
     """Which unit of its bar each is, from 0."""
     gain: float
     """Nats a second won over knowing nothing."""
-    swing: float
-    """Where the second half of a felt beat begins, of those that were tried."""
+    likely: NDArray[np.float32]
+    """(frames, PLACES): nats over chance of each place of the bar, of the frames of the model."""
+    per_second: float
+    """Frames of the model a second."""
 
 
 def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: float) -> Path:
@@ -53,63 +48,27 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     bpm: the expected tempo in quarter notes a minute; tempos from bpm / reach to bpm * reach are possible, and those
     a factor exp(spread) away are exp(-1/2) times as likely.
     """
-    unit_seconds = 60.0 / bpm * float(shape.unit)
-    per_second = _FRAMES_A_UNIT / unit_seconds
-    channels = _channels(heard, per_second)
-    lengths = np.arange(max(4, round(_FRAMES_A_UNIT / reach)), round(_FRAMES_A_UNIT * reach) + 1)
-    prior = -0.5 * (np.log(lengths / _FRAMES_A_UNIT) / spread) ** 2
+    per_second = FRAMES_A_UNIT * bpm / (60.0 * float(shape.unit))
+    likely = likelihoods(view(heard, per_second), shape) + np.float32(np.log(PLACES))
+    lengths = np.arange(max(4, round(FRAMES_A_UNIT / reach)), round(FRAMES_A_UNIT * reach) + 1)
+    prior = -0.5 * (np.log(lengths / FRAMES_A_UNIT) / spread) ** 2
     model = _Model(shape.units, lengths, prior)
-    weight = np.float32(_WEIGHT / per_second)  # the finer the frames, the less each tells
-    found: Path | None = None
-    for swing in shape.swings:
-        begins, nats = model.best(channels, template(shape, swing).T * weight)
-        gain = nats / max(heard.seconds, 1.0)
-        if found is None or gain > found.gain + _SWING_COSTS:
-            units = np.array([unit for _, unit in begins], np.intp)
-            found = Path(np.array([frame / per_second for frame, _ in begins]), units, gain, swing)
-    assert found is not None  # every bar can be straight
+    # The finer the frames, the less each tells.
+    begins, nats = model.best(likely, _between(shape) * np.float32(_WEIGHT / per_second))
+    return Path(
+        np.array([frame / per_second for frame, _ in begins]), np.array([unit for _, unit in begins], np.intp),
+        nats / max(heard.seconds, 1.0), likely, per_second,
+    )  # fmt: skip
+
+
+def _between(shape: BarShape) -> NDArray[np.float32]:
+    """(PLACES, places of the model): the model's finer places lie between the network's."""
+    at = np.arange(shape.units * BINS) * (PLACES / (shape.units * BINS))
+    low, columns = np.floor(at).astype(np.intp), np.arange(len(at))
+    found = np.zeros((PLACES, len(at)), np.float32)
+    found[low, columns] = 1.0 - (at - low)
+    found[(low + 1) % PLACES, columns] += at - low
     return found
-
-
-def _channels(heard: Features, per_second: float) -> NDArray[np.float32]:
-    """(frames of the model, channels)."""
-    count = int(heard.seconds * per_second) + 1
-    at = np.arange(count) / per_second * PER_SECOND
-    half = PER_SECOND / per_second / 2
-    channels = []
-    for name in CHANNELS:
-        values = channel(heard, name)
-        # The largest value in each frame of the model, so that coarse frames lose no attack.
-        low = np.clip(np.ceil(at - half).astype(np.intp), 0, len(values) - 1)
-        high = np.clip(np.floor(at + half).astype(np.intp), low, len(values) - 1)
-        frame = np.interp(at, np.arange(len(values)), values).astype(np.float32)
-        for step in range(int(np.max(high - low)) + 1):
-            frame = np.maximum(frame, values[np.minimum(low + step, high)])
-        channels.append(frame)
-    return np.stack(channels, axis=1)
-
-
-def channel(heard: Features, name: str) -> NDArray[np.float32]:
-    """One of `templates.CHANNELS`, normalised."""
-    return normalised(getattr(heard, name), LEAST.get(name, _LEAST_TOP))
-
-
-def normalised(values: NDArray[np.float32], least: float = _LEAST_TOP) -> NDArray[np.float32]:
-    """A rise above its mean of the second around it, against the strongest ones of the ten seconds around it: about 1
-    for an accent, whatever the level, and 0 between accents. `least`: accents below this are nothing but noise."""
-    hop = PER_SECOND
-    half = hop // 2
-    sums = np.concatenate([[0.0], np.cumsum(np.pad(values, half), dtype=np.float64)])
-    mean = (sums[hop + 1 :] - sums[: -hop - 1])[: len(values)] / (hop + 1)
-    above = np.maximum(values[: len(mean)] - mean, 0.0)
-    pieces = max(1, -(-len(above) // hop))
-    padded = np.zeros(pieces * hop)
-    padded[: len(above)] = above
-    tops = np.partition(padded.reshape(pieces, hop), hop - 4, axis=1)[:, hop - 4]
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(tops, 5), 11).max(axis=1)
-    floor = max(0.25 * float(around.max(initial=0.0)), least)
-    local = np.interp(np.arange(len(above)), (np.arange(pieces) + 0.5) * hop, np.maximum(around, floor))
-    return np.asarray(np.minimum(above / local, 1.5), np.float32)
 
 
 class _Model:
@@ -125,7 +84,7 @@ class _Model:
         inside = np.concatenate([np.arange(size) for size in sizes])
         unit = np.repeat(np.repeat(np.arange(units), tempos), sizes)
         self._place = unit * BINS + inside * BINS // np.repeat(sizes, sizes)
-        change = np.abs(lengths[None, :] / lengths[:, None] - 1.0)  # from row to column
+        change = np.abs(lengths[:, None] / lengths[None, :] - 1.0)  # from column to row
         self._change = (-_STEADINESS * change).astype(np.float32)  # no cost for going on: slow bars are no better
 
     def best(self, channels: NDArray[np.float32], nats: NDArray[np.float32]) -> tuple[list[tuple[int, int]], float]:
@@ -139,19 +98,20 @@ class _Model:
         scores = channels[:_SOME] @ nats
         value += scores[0][self._place]
         came = np.zeros((len(channels), units, tempos), np.int16)
-        previous = np.roll(np.arange(units), 1)
+        leaving = np.roll(self._exit.reshape(units, tempos), 1, axis=0)
+        options = np.empty((units, tempos, tempos), np.float32)
+        best = np.empty((units, tempos), np.intp)
         total = 0.0
         moved = np.empty_like(value)
         observed = np.empty_like(value)
         for frame in range(1, len(channels)):
             if frame % _SOME == 0:
                 scores = channels[frame : frame + _SOME] @ nats
-            leaving = value[self._exit].reshape(units, tempos)[previous]
-            options = leaving[:, :, None] + self._change  # (unit, from, to)
-            best = options.argmax(axis=1)
+            np.add(value[leaving][:, None, :], self._change, out=options)  # (unit, to, from)
+            options.argmax(axis=2, out=best)
             came[frame] = best
             moved[1:] = value[:-1]
-            moved[self._entry] = np.take_along_axis(options, best[:, None, :], axis=1).ravel()
+            moved[self._entry] = options.max(axis=2).ravel()
             np.take(scores[frame % _SOME], self._place, out=observed)
             np.add(moved, observed, out=value)
             if frame % 256 == 0:  # keeps single precision enough

@@ -34,7 +34,7 @@ SPLITS = {"tune": TUNE, "test": TEST}
 
 LONGEST = 45.0
 """Seconds a case lasts at most."""
-_TEMPI = {  # how tempo goes wrong: shares of each kind
+TEMPI = {  # how tempo goes wrong: shares of each kind
     "usual": {"exact": 0.06, "shift": 0.10, "ratio": 0.34, "drift": 0.25, "walk": 0.25},
     "loop": {"exact": 0.15, "shift": 0.10, "ratio": 0.60, "drift": 0.05, "walk": 0.10},
 }
@@ -69,12 +69,12 @@ def make(material: str, seed: int) -> Case:
     """Draw and render a case. Equal arguments give equal cases."""
     random = np.random.Generator(np.random.PCG64([seed, MATERIALS.index(material)]))
     plan = _plan(material, random, seed)
-    grid = _grid(plan, random)
-    truth, bpm = _truth(plan, grid, random)
-    music = _strayed(plan, random)
+    grid = grid_of(plan, random)
+    truth, bpm = truth_of(plan, grid, random)
+    music = strayed(plan, random)
     seconds = truth.seconds_at(music.notes["beat"]) + music.notes["jitter"]
     ends = truth.seconds_at(music.notes["beat"] + music.notes["beats"])
-    audio = _finished(plan, truth, _played(plan, music, seconds, ends, truth, grid.bpm), random)
+    audio = finished(plan, truth, played(plan, music, seconds, ends, truth, grid.bpm), random)
     wish = Wish(grid, loop=plan.loop, fill=grid.bars != plan.bars)
     return Case(material, seed, audio, plan.rate, wish, truth, music, plan.bars, bpm, plan.done)
 
@@ -94,7 +94,7 @@ def ideal(case: Case) -> tuple[Audio, int]:
 
 
 @dataclass
-class _Plan:
+class Plan:
     """What is drawn of a case before anything sounds."""
 
     material: str
@@ -110,14 +110,14 @@ class _Plan:
     done: dict[str, Any]
 
 
-def _plan(material: str, random: Rng, seed: int) -> _Plan:
+def _plan(material: str, random: Rng, seed: int) -> Plan:
     style = ""
     if material in STYLES and random.random() < 0.35:
         style = STYLES[material][int(random.integers(len(STYLES[material])))]
     bars = int(random.choice([2, 3, 4, 6, 8, 12, 16], p=[0.1, 0.04, 0.3, 0.06, 0.34, 0.04, 0.12]))
     if material == "pad":
         bars = max(bars, 4)  # fewer chords would tell nothing
-    kinds = _TEMPI["loop" if material == "loop" else "usual"]
+    kinds = TEMPI["loop" if material == "loop" else "usual"]
     kind = str(random.choice(list(kinds), p=list(kinds.values())))
     pickup = float(random.choice([0.5, 1.0, 1.5, 2.0])) if random.random() < 0.12 else 0.0
     if kind == "exact" or material in ("pad", "loop") or style:
@@ -145,7 +145,7 @@ def _plan(material: str, random: Rng, seed: int) -> _Plan:
     rate = int(random.choice([44_100, 48_000, 22_050], p=[0.45, 0.4, 0.15]))
     if kind == "exact":
         rate = max(rate, 44_100)
-    return _Plan(material, seed, pattern, music, meter, bars, (low, high), kind, loop, rate, done)
+    return Plan(material, seed, pattern, music, meter, bars, (low, high), kind, loop, rate, done)
 
 
 def _begins(pattern: Pattern, material: str) -> bool:
@@ -161,7 +161,7 @@ def _roles(material: str, random: Rng) -> tuple[str, ...]:
     return ("drums",) if material == "loop" else (material,)
 
 
-def _grid(plan: _Plan, random: Rng) -> Grid:
+def grid_of(plan: Plan, random: Rng) -> Grid:
     """The target: mostly where the music is at home, now and then at any tempo from 40 to 220."""
     low, high = plan.tempo
     bpm = (
@@ -191,7 +191,7 @@ def _grid(plan: _Plan, random: Rng) -> Grid:
     return Grid(rate, (plan.meter,) * bars, TempoMap(tuple(segments)), first)
 
 
-def _truth(plan: _Plan, grid: Grid, random: Rng) -> tuple[BeatMap, float]:
+def truth_of(plan: Plan, grid: Grid, random: Rng) -> tuple[BeatMap, float]:
     """Where beats truly lie in the sound, and the tempo on its label."""
     beats, done = plan.bars * float(plan.meter.bar_beats), plan.done
     if plan.kind == "exact":
@@ -211,7 +211,7 @@ def _truth(plan: _Plan, grid: Grid, random: Rng) -> tuple[BeatMap, float]:
     return warps.shifted(truth, late - begin), float(max(1, round(bpm)))
 
 
-def _strayed(plan: _Plan, random: Rng) -> Music:
+def strayed(plan: Plan, random: Rng) -> Music:
     """The music with its players' straying: those who strike together stray together."""
     sd = 0.0 if plan.kind == "exact" or random.random() < 0.4 else float(random.uniform(0.0, 0.006))
     plan.done["jitter_ms"] = round(1000 * sd, 1)
@@ -223,8 +223,8 @@ def _strayed(plan: _Plan, random: Rng) -> Music:
     return Music(notes, plan.music.parts)
 
 
-def _played(
-    plan: _Plan, music: Music, seconds: NDArray[np.float64], ends: NDArray[np.float64], truth: BeatMap, bpm: float
+def played(
+    plan: Plan, music: Music, seconds: NDArray[np.float64], ends: NDArray[np.float64], truth: BeatMap, bpm: float
 ) -> Audio:
     """(2, frames) with a tail of up to 2.5 s, dry."""
     rate = plan.rate
@@ -234,7 +234,7 @@ def _played(
     return render(music, starts, stops, rate, frames, bpm, plan.seed)
 
 
-def _finished(plan: _Plan, truth: BeatMap, audio: Audio, random: Rng) -> Audio:
+def finished(plan: Plan, truth: BeatMap, audio: Audio, random: Rng) -> Audio:
     """The room, the end, the noise floor, the channels."""
     rate, done = plan.rate, plan.done
     done["room"] = str(random.choice(["room", "hall"])) if random.random() < 0.5 else ""

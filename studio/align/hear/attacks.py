@@ -1,0 +1,173 @@
+"""How likely a sound begins at each moment: a small convolutional network over spectra of 3, 10 and 40 ms windows, and
+over what comes and goes among semitones.
+
+After J. Schlüter and S. Böck, "Improved musical onset detection with convolutional neural networks", ICASSP 2014; here
+every 2 ms, so that its answer also tells when, and how sure that is. It is taught by `tests/bench/bar_lock/learn`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.align.hear.network import convolved, weights
+from studio.align.hear.spectra import FINE_BANDS, FINE_PER_SECOND, PITCHES_PER_SECOND, Spectra
+from studio.align.values import Floats
+
+Singles = NDArray[np.float32]
+
+KERNEL = 5
+DILATIONS = (1, 2, 4, 8, 16, 1)
+"""Of the network's layers, which together see some 130 ms to either side."""
+AROUND = (KERNEL // 2) * sum(DILATIONS)
+"""Frames to either side that an answer depends on."""
+SILENCE = -5.0
+"""Decades of power against what is loudest nearby: nothing."""
+_BATCH = 10_000
+"""Fine frames worked on at a time."""
+
+GROUPS = 4
+"""Of semitones, from low to high."""
+STEPS = 2 * GROUPS
+_STEP_DB = 35.0
+_STEP_HALF = 2
+"""Pitch frames before and after which semitones are compared."""
+_STEP_SCALE = 4.0
+_FAINT = 4.5
+"""Decades below the loudest moment of all: what is softer is not made louder."""
+_NEAR_S = 0.5
+_SMOOTH = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
+_VALLEY = 0.6
+"""Two peaks with a valley between them that is no deeper than this share of the lower are one."""
+_WIDEST_S = 0.1
+LIKELY = 0.2
+"""Probability from which something is said to begin."""
+
+
+@dataclass(frozen=True)
+class Bumps:
+    """Where sounds are likely to begin: all arrays of one length, in rising order of time."""
+
+    seconds: Floats
+    """The mean of each."""
+    spread: Floats
+    """Seconds: the standard deviation, beyond what frames of 2 ms do to the sharpest attack."""
+    mass: Floats
+    """0..1: how likely it is that something begins there."""
+
+
+def likelihood(found: Spectra) -> Singles:
+    """(fine frames,): the probability that something begins in each."""
+    stored = weights("attacks")
+    seen = np.concatenate([contrast(found.fine), steps(found.pitches, 0, len(found.fine))], axis=1)
+    nothing = np.broadcast_to(silence(), (AROUND, seen.shape[1]))
+    seen = np.concatenate([nothing, seen, nothing])
+    odds = np.empty(len(found.fine), np.float32)
+    for first in range(0, len(odds), _BATCH):
+        last = min(first + _BATCH, len(odds))
+        x = seen[first : last + 2 * AROUND] * stored["scale"] + stored["shift"]
+        for layer, dilation in enumerate(DILATIONS):
+            heard = np.maximum(convolved(x, stored[f"{layer}/weight"], stored[f"{layer}/bias"], dilation), 0.0)
+            x = heard if layer == 0 else x + heard
+        odds[first:last] = (x[AROUND : AROUND + last - first] @ stored["out/weight"] + stored["out/bias"])[:, 0]
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -40.0, 40.0))), np.float32)
+
+
+def silence() -> Singles:
+    """What the network sees of a moment at which there is nothing: (FINE_BANDS + STEPS,)."""
+    return np.concatenate([np.full(FINE_BANDS, SILENCE, np.float32), np.zeros(STEPS, np.float32)])
+
+
+def steps(pitches: Singles, first: int, count: int) -> Singles:
+    """(count, STEPS) from fine frame `first` on: how much sets in among semitones, and how much ceases, in groups.
+
+    Against the louder of three neighbours, so that vibrato counts for neither.
+    """
+    top = max(float(np.percentile(pitches.max(axis=1), 99.0)), 1e-9)
+    loud = np.log1p(pitches.astype(np.float32) * np.float32(10 ** (_STEP_DB / 20) / top))
+    padded = np.pad(loud, ((_STEP_HALF, _STEP_HALF), (0, 0)))
+    before, after = padded[: len(loud)], padded[2 * _STEP_HALF :]
+    found = [_mean_of_groups(np.maximum(b - _neighbours(a), 0.0)) for a, b in ((before, after), (after, before))]
+    columns = _STEP_SCALE * np.concatenate(found, axis=1)
+    place = (first + np.arange(count)) * (PITCHES_PER_SECOND / FINE_PER_SECOND)
+    left = np.minimum(place.astype(np.intp), len(columns) - 1)
+    right, share = np.minimum(left + 1, len(columns) - 1), (place - np.floor(place)).astype(np.float32)[:, None]
+    return np.asarray(columns[left] * (1.0 - share) + columns[right] * share, np.float32)
+
+
+def _mean_of_groups(values: Singles) -> Singles:
+    return np.asarray(values.reshape(len(values), GROUPS, -1).mean(axis=2), np.float32)
+
+
+def _neighbours(loud: Singles) -> Singles:
+    padded = np.pad(loud, ((0, 0), (1, 1)), mode="edge")
+    return np.maximum(np.maximum(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
+
+
+def bumps(likely: Singles) -> Bumps:
+    """Draws together what is spread over neighbouring frames."""
+    edge = len(_SMOOTH)
+    likely = np.pad(likely, edge)  # something may begin with the very first frame
+    smooth = np.convolve(likely, _SMOOTH / _SMOOTH.sum(), "same")
+    inner = (smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:]) & (smooth[1:-1] > 0.002)
+    edges: list[tuple[int, int]] = []
+    for start, peak, stop in _hills(smooth, np.flatnonzero(inner) + 1):
+        reach = round(_WIDEST_S * FINE_PER_SECOND)
+        edges.append((max(start, peak - reach), min(stop, peak + reach)))
+    seconds, spread, mass = [], [], []
+    for start, stop in edges:
+        here = likely[start:stop].astype(np.float64)
+        total = float(here.sum())
+        if total < LIKELY:
+            continue
+        at = np.arange(start, stop)
+        mean = float(here @ at) / total
+        variance = float(here @ (at - mean) ** 2) / total
+        seconds.append(max(mean - edge, 0.0) / FINE_PER_SECOND)
+        spread.append(np.sqrt(max(variance - 0.25, 0.0)) / FINE_PER_SECOND)
+        mass.append(min(total, 1.0))
+    return Bumps(np.array(seconds), np.array(spread), np.array(mass))
+
+
+def _hills(smooth: Singles, peaks: NDArray[np.intp]) -> list[tuple[int, int, int]]:
+    """(start, peak, stop) of every hill: from valley to valley, small valleys not counting."""
+    hills: list[tuple[int, int, int]] = []
+    for peak in peaks.tolist():
+        if not hills:
+            hills.append((0, peak, len(smooth)))
+            continue
+        start, last, _ = hills[-1]
+        valley = last + int(smooth[last : peak + 1].argmin())
+        if smooth[valley] > _VALLEY * min(smooth[last], smooth[peak]):
+            hills[-1] = (start, peak if smooth[peak] > smooth[last] else last, len(smooth))
+        else:
+            hills[-1] = (start, last, valley)
+            hills.append((valley, peak, len(smooth)))
+    return hills
+
+
+def contrast(fine: NDArray[np.float16]) -> Singles:
+    """Spectra against what is loudest within half a second: decades of power, from -5 (nothing) to about 0."""
+    loudest = fine.max(axis=1).astype(np.float32)
+    reach = round(_NEAR_S * FINE_PER_SECOND)
+    top = _mean(_greatest(np.maximum(loudest, loudest.max() - _FAINT), reach), reach // 2)
+    return np.asarray(np.log10(10.0 ** (fine.astype(np.float32) - top[:, None]) + 10.0**SILENCE), np.float32)
+
+
+def _greatest(values: Singles, reach: int) -> Singles:
+    """Running maximum of `reach` values to either side."""
+    padded = np.pad(values, reach, mode="edge")
+    width, done = 2 * reach + 1, 1
+    while done * 2 <= width:
+        padded = np.maximum(padded[:-done], padded[done:])
+        done *= 2
+    return np.maximum(padded[: len(values)], padded[width - done :][: len(values)])
+
+
+def _mean(values: Singles, reach: int) -> Singles:
+    """Running mean of `reach` values to either side."""
+    sums = np.concatenate(([0.0], np.cumsum(np.pad(values, reach, mode="edge"), dtype=np.float64)))
+    width = 2 * reach + 1
+    return np.asarray((sums[width:] - sums[:-width]) / width, np.float32)
