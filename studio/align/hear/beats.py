@@ -70,6 +70,7 @@ def settle(rough: BeatMap, onsets: Onsets, unit: float) -> BeatMap:
     knots = _knots(rough, unit)
     current = rough
     points = _assign(current, onsets, unit, coarse=True)
+    points = _without_offsets(current, points) if sharp else points
     for number, stiffness in enumerate((1e4, 1e3, 1e3) if sharp else (1e7, 1e6, 1e6)):
         if len(points.seconds) < _FEWEST:
             return rough

@@ -64,7 +64,9 @@ def find_downbeat(course: BeatMap, path: Path, heard: Features, onsets: Onsets, 
 
 def _length(offset: float, course: BeatMap, onsets: Onsets, shape: BarShape, bars: int) -> list[float]:
     """Whether the sound then has as many bars as were asked for (or half, or twice as many), and how full its last
-    bar is."""
+    bar is. Nothing where no onsets tell."""
+    if not len(onsets):
+        return [0.0, 0.0]
     length = (float(course.beats_at(last_attack(onsets))) - offset) / shape.units + 0.02
     lines = np.floor((float(course.beats_at(onsets.seconds[0])) - offset) / shape.units + 0.5)
     count = int(np.ceil(length - lines))

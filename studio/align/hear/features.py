@@ -25,6 +25,8 @@ Singles = NDArray[np.float32]
 _NOTE_LAG = 4
 _NOTE_DB = 35.0
 _PITCH_DB = 40.0
+_SILENCE = -8.5
+"""Decades of power in the loudest band and moment below which there is nothing to hear."""
 _LOW_HZ, _HIGH_HZ = 180.0, 2_500.0
 _LAG = 3
 """Feature frames over which a rise is measured: as long as the window's half."""
@@ -63,6 +65,8 @@ class Features:
     chroma: Singles
     """(chroma frames, 12): magnitudes by pitch class, PITCHES_PER_SECOND a second; the first is C."""
     seconds: float
+    silent: bool
+    """Whether there is nothing to hear."""
 
     def at(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
         """The feature frames nearest to times."""
@@ -85,7 +89,7 @@ def features(found: Spectra) -> Features:
         rise=rises.mean(axis=1), low=rises[:, low].mean(axis=1), mid=rises[:, ~low & ~high].mean(axis=1),
         high=rises[:, high].mean(axis=1), notes=_notes(found.pitches, frames), change=_change(chroma, frames),
         level=np.maximum(10 * np.log10(found.power / peak + 1e-12), -120.0),
-        chroma=chroma, seconds=found.seconds,
+        chroma=chroma, seconds=found.seconds, silent=float(found.fine.max()) < _SILENCE,
     )  # fmt: skip
 
 

@@ -22,19 +22,19 @@ _SPREAD, _NEAR_SPREAD = 0.12, 0.05
 _PICKUP, _PICKUP_OF_ASKED = 0.47, 0.2
 """Of a bar: a sound that begins this far into one begins with a pickup to the next."""
 _FEWEST_ONSETS = 3
-_GATHERED, _LEAST_PULSE = 150.0, 45.0
-"""How much attacks that gather count against nats a second, and how many of these there must be for a pulse."""
-_SOFTLY, _SURE_GAIN = 0.5, 80.0
-"""Confidence in the tempo from the bars alone, and the nats a second with which it is reached."""
+_GATHERED, _LEAST_PULSE = 5.0, 1.5
+"""How much attacks that gather count against nats a frame, and how many of these there must be for a pulse."""
+_SOFTLY, _SURE_GAIN = 0.5, 2.7
+"""Confidence in the tempo from the bars alone, and the nats a frame with which it is reached."""
 _MANY, _NEAR_S = 0.5, 0.1
 _BEAT_STRENGTH, _BEAT_SHARPNESS = 0.5, 0.3
 """What beats of the path count for among onsets, where there are fewer than so many to a unit."""
 _RATIOS = (3 / 4, 4 / 3, 2 / 3, 3 / 2)
 _NEAR_RATIO, _FARTHEST = 1.07, math.log(1.3)
 _AS_ASKED = 0.05
-COURSE_WEIGHTS = {"gain": 0.34, "gain_seconds": 0.014, "apart": -0.036, "votes": 1.43, "count": 0.32}
-"""What speaks for a course: nats a second and in all, distance from the tempo asked for, evidence for its bar lines,
-the number of bars asked for. Learned from the benchmark's tuning set."""
+COURSE_WEIGHTS = {"gain": 10.2, "gain_seconds": 0.42, "apart": -0.036, "votes": 1.43, "count": 0.32}
+"""What speaks for a course: nats a frame, also times the seconds, distance from the tempo asked for, evidence for its
+bar lines, the number of bars asked for. Learned from the benchmark's tuning set."""
 _DRIFTS = 0.003
 """Of the tempo: one that changes by less is steady."""
 
@@ -53,7 +53,7 @@ def hear(source: Source, rate: int, wish: Wish) -> Heard:
 def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
     """What features and onsets mean against the grid."""
     shape = BarShape.of(wish.grid.meter)
-    found = readings(heard, onsets, shape, wish) if len(onsets) else []
+    found = readings(heard, onsets, shape, wish) if not heard.silent else []
     if not found:
         return _without_pulse(heard, onsets)
     reading = max(found, key=lambda one: one.likelihood)
@@ -139,8 +139,10 @@ def _from_bar_one(reading: Reading, onsets: Onsets, begin: float, shape: BarShap
     units, offset = reading.units, reading.downbeat.offset
     into = (float(units.beats_at(begin)) - offset) / shape.units
     whole = math.floor(into + 0.12 / shape.units)
-    last = (float(units.beats_at(last_attack(onsets))) - offset) / shape.units
-    one_more = math.ceil(last - whole + 0.02) == bars + 1
+    one_more = False
+    if len(onsets):
+        last = (float(units.beats_at(last_attack(onsets))) - offset) / shape.units
+        one_more = math.ceil(last - whole + 0.02) == bars + 1
     if into - whole >= (_PICKUP_OF_ASKED if one_more else _PICKUP):
         whole += 1
     return BeatMap(units.seconds, (units.beats - offset - whole * shape.units) * float(shape.unit))

@@ -17,17 +17,13 @@ _NEAR_S = 0.025
 _SOFTER, _SOFTLY_S = 0.8, 0.08
 """Weight of single semitones' rises, which tell of soft beginnings, and how far from these they are looked for."""
 _CLEAR = 0.4
-_SILENCE = -8.5
-"""Decades of power in the loudest band and moment below which there is nothing to hear."""
 
 
 def find_onsets(found: Spectra, heard: Features) -> Onsets:
     """The onsets of a sound."""
     nothing = np.zeros(0)
-    if float(found.fine.max(initial=-12.0)) < _SILENCE:
-        return Onsets(nothing, nothing, nothing, nothing)
-    begun = bumps(likelihood(found))
-    if not len(begun.seconds):
+    begun = bumps(likelihood(found)) if not heard.silent else None
+    if begun is None or not len(begun.seconds):
         return Onsets(nothing, nothing, nothing, nothing)
     sharpness = _SHARP_S / (_SHARP_S + begun.spread)
     rise = _near(channel(heard, "rise"), begun.seconds, _NEAR_S)

@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 
 _STEADINESS = 110.0
 """How unlikely it is that the tempo changes at a beat: exp(-this * relative change)."""
-_WEIGHT = 30.0
-"""Of a second: less than all of its frames, for neighbours tell much the same."""
+_WEIGHT = 5.0
+"""Of a second: much less than all of its frames, for neighbours tell much the same, and a wrong guess lasts."""
 _SOME = 4096
 """Frames scored at a time."""
 
@@ -35,7 +35,7 @@ class Path:
     units: NDArray[np.intp]
     """Which unit of its bar each is, from 0."""
     gain: float
-    """Nats a second won over knowing nothing."""
+    """Nats a frame over chance, less what it costs to change the tempo."""
     likely: NDArray[np.float32]
     """(frames, PLACES): nats over chance of each place of the bar, of the frames of the model."""
     per_second: float
@@ -57,7 +57,7 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     begins, nats = model.best(likely, _between(shape) * np.float32(_WEIGHT / per_second))
     return Path(
         np.array([frame / per_second for frame, _ in begins]), np.array([unit for _, unit in begins], np.intp),
-        nats / max(heard.seconds, 1.0), likely, per_second,
+        nats / (_WEIGHT * max(heard.seconds, 1.0)), likely, per_second,
     )  # fmt: skip
 
 

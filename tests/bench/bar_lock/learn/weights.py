@@ -45,7 +45,7 @@ def looked_at(name: str, seed: int, cache: Path | None) -> dict[str, Any]:
     shape = BarShape.of(case.grid.meter)
     readings = []
     span = case.truth.seconds_at(np.array([0.0, min(case.beats, float(case.grid.beats))]))
-    for reading in hearing.readings(heard, onsets, shape, case.wish) if len(onsets) else []:
+    for reading in hearing.readings(heard, onsets, shape, case.wish):
         ends = reading.units.beats_at(span)
         scale = float(np.ptp(ends)) * float(shape.unit) / min(case.beats, float(case.grid.beats))
         off = (float(ends[0]) - reading.downbeat.offsets + shape.units / 2) % shape.units - shape.units / 2
