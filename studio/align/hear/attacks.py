@@ -61,13 +61,16 @@ class Bumps:
 def likelihood(found: Spectra) -> Singles:
     """(fine frames,): the probability that something begins in each."""
     stored = weights("attacks")
-    seen = np.concatenate([contrast(found.fine), steps(found.pitches, 0, len(found.fine))], axis=1)
-    nothing = np.broadcast_to(silence(), (AROUND, seen.shape[1]))
-    seen = np.concatenate([nothing, seen, nothing])
-    odds = np.empty(len(found.fine), np.float32)
-    for first in range(0, len(odds), _BATCH):
-        last = min(first + _BATCH, len(odds))
-        x = seen[first : last + 2 * AROUND] * stored["scale"] + stored["shift"]
+    frames = len(found.fine)
+    top, nothing, columns = _loudest(found.fine), silence(), _turns(found.pitches)
+    odds = np.empty(frames, np.float32)
+    for first in range(0, frames, _BATCH):
+        last = min(first + _BATCH, frames)
+        low, high = max(0, first - AROUND), min(frames, last + AROUND)
+        parts = (_against(found.fine[low:high], top[low:high]), _at(columns, low, high - low))
+        seen = np.tile(nothing, (last - first + 2 * AROUND, 1))
+        seen[low - first + AROUND : high - first + AROUND] = np.concatenate(parts, axis=1)
+        x = seen * stored["scale"] + stored["shift"]
         for layer, dilation in enumerate(DILATIONS):
             heard = np.maximum(convolved(x, stored[f"{layer}/weight"], stored[f"{layer}/bias"], dilation), 0.0)
             x = heard if layer == 0 else x + heard
@@ -85,12 +88,21 @@ def steps(pitches: Singles, first: int, count: int) -> Singles:
 
     Against the louder of three neighbours, so that vibrato counts for neither.
     """
+    return _at(_turns(pitches), first, count)
+
+
+def _turns(pitches: Singles) -> Singles:
+    """(pitch frames, STEPS)."""
     top = max(float(np.percentile(pitches.max(axis=1), 99.0)), 1e-9)
-    loud = np.log1p(pitches.astype(np.float32) * np.float32(10 ** (_STEP_DB / 20) / top))
+    loud = np.log1p(pitches * np.float32(10 ** (_STEP_DB / 20) / top))
     padded = np.pad(loud, ((_STEP_HALF, _STEP_HALF), (0, 0)))
     before, after = padded[: len(loud)], padded[2 * _STEP_HALF :]
     found = [_mean_of_groups(np.maximum(b - _neighbours(a), 0.0)) for a, b in ((before, after), (after, before))]
-    columns = _STEP_SCALE * np.concatenate(found, axis=1)
+    return np.asarray(_STEP_SCALE * np.concatenate(found, axis=1), np.float32)
+
+
+def _at(columns: Singles, first: int, count: int) -> Singles:
+    """Columns of pitch frames at fine frames, with lines between."""
     place = (first + np.arange(count)) * (PITCHES_PER_SECOND / FINE_PER_SECOND)
     left = np.minimum(place.astype(np.intp), len(columns) - 1)
     right, share = np.minimum(left + 1, len(columns) - 1), (place - np.floor(place)).astype(np.float32)[:, None]
@@ -150,10 +162,18 @@ def _hills(smooth: Singles, peaks: NDArray[np.intp]) -> list[tuple[int, int, int
 
 def contrast(fine: NDArray[np.float16]) -> Singles:
     """Spectra against what is loudest within half a second: decades of power, from -5 (nothing) to about 0."""
+    return _against(fine, _loudest(fine))
+
+
+def _against(fine: NDArray[np.float16], top: Singles) -> Singles:
+    return np.asarray(np.log10(10.0 ** (fine.astype(np.float32) - top[:, None]) + 10.0**SILENCE), np.float32)
+
+
+def _loudest(fine: NDArray[np.float16]) -> Singles:
+    """(frames,): what there is within half a second, smoothly."""
     loudest = fine.max(axis=1).astype(np.float32)
     reach = round(_NEAR_S * FINE_PER_SECOND)
-    top = _mean(_greatest(np.maximum(loudest, loudest.max() - _FAINT), reach), reach // 2)
-    return np.asarray(np.log10(10.0 ** (fine.astype(np.float32) - top[:, None]) + 10.0**SILENCE), np.float32)
+    return _mean(_greatest(np.maximum(loudest, loudest.max() - _FAINT), reach), reach // 2)
 
 
 def _greatest(values: Singles, reach: int) -> Singles:

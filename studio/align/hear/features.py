@@ -1,4 +1,4 @@
-"""What changes in a sound, some 200 times a second: rises of energy in bands, and chroma.
+"""What changes in a sound, some 200 times a second: rises of energy in bands and of semitones.
 
 The rise is spectral flux on compressed magnitudes, against a maximum over neighbouring bands so that vibrato does not
 count as attacks: S. Böck and G. Widmer, "Maximum filter vibrato suppression for onset detection", DAFx 2013.
@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.align.hear.spectra import (
-    LOWEST_PITCH,
     PER_SECOND,
-    PITCHES,
     PITCHES_PER_SECOND,
     Spectra,
     band_centres,
@@ -37,7 +35,7 @@ _COMPRESSION_DB = 60.0
 """How far below the loudest magnitude a rise still counts."""
 _LEAST_TOP = 0.45
 """Mean rise of all bands in nats of magnitude, some 4 dB: less is what any sustained sound does in itself."""
-_LEAST = {"notes": 0.3, "change": 0.15}
+_LEAST = {"notes": 0.3}
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,8 @@ class Features:
     """(frames,) each: of the bands below 180 Hz, up to 2.5 kHz, and above."""
     notes: Singles
     """(frames,): of single semitones, over some 80 ms: notes that begin softly too."""
-    change: Singles
-    """(frames,): of harmony; 0 none, 1 nothing in common between a quarter of a second before and after."""
     level: Singles
     """(frames,): dB below the loudest frame, at least -120."""
-    chroma: Singles
-    """(chroma frames, 12): magnitudes by pitch class, PITCHES_PER_SECOND a second; the first is C."""
     seconds: float
     silent: bool
     """Whether there is nothing to hear."""
@@ -79,17 +73,14 @@ def features(found: Spectra) -> Features:
     rises = _rise(bands)
     centres = band_centres()
     low, high = centres < _LOW_HZ, centres >= _HIGH_HZ
-    chroma = np.zeros((len(found.pitches), 12), np.float32)
-    for pitch in range(PITCHES):
-        chroma[:, (LOWEST_PITCH + pitch) % 12] += found.pitches[:, pitch]
     peak = max(float(found.power.max(initial=0.0)), 1e-12)
     frames = len(rises)
     return Features(
         bands=bands, rises=rises, pitches=_compressed(found.pitches, _PITCH_DB),
         rise=rises.mean(axis=1), low=rises[:, low].mean(axis=1), mid=rises[:, ~low & ~high].mean(axis=1),
-        high=rises[:, high].mean(axis=1), notes=_notes(found.pitches, frames), change=_change(chroma, frames),
+        high=rises[:, high].mean(axis=1), notes=_notes(found.pitches, frames),
         level=np.maximum(10 * np.log10(found.power / peak + 1e-12), -120.0),
-        chroma=chroma, seconds=found.seconds, silent=float(found.fine.max()) < _SILENCE,
+        seconds=found.seconds, silent=float(found.fine.max()) < _SILENCE,
     )  # fmt: skip
 
 
@@ -115,23 +106,6 @@ def _rise(loud: Singles) -> Singles:
             before = np.concatenate([np.broadcast_to(floor, (min(_LAG, stop), len(floor))), before])
         np.maximum(loud[start:stop] - before, 0.0, out=rise[start:stop])
     return rise
-
-
-def _change(chroma: Singles, frames: int) -> Singles:
-    """How far the chroma of the quarter second after each feature frame is from that before, by the cosine, weighed
-    by how loud it is."""
-    side = PITCHES_PER_SECOND // 4
-    sums = np.concatenate([np.zeros((1, 12)), np.cumsum(chroma, axis=0, dtype=np.float64)])
-    at = np.arange(len(chroma) + 1)
-    after = sums[np.minimum(at + side, len(chroma))] - sums[at]
-    before = sums[at] - sums[np.maximum(at - side, 0)]
-    late, early = np.linalg.norm(after, axis=1), np.linalg.norm(before, axis=1)
-    floor = 1e-2 * float(late.max(initial=0.0)) + 1e-9
-    likeness = np.einsum("kc,kc->k", after, before) / np.maximum(late * early, 1e-30)
-    # A note after silence is no change of harmony: attacks tell of that, and much more exactly.
-    even = np.sqrt(np.minimum(late, early) / np.maximum(np.maximum(late, early), floor))
-    novelty = (1.0 - likeness) * even * np.minimum(late / (10 * floor), 1.0)
-    return _at_features(novelty, -0.5, frames)
 
 
 def _notes(pitches: Singles, frames: int) -> Singles:

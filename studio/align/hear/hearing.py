@@ -53,7 +53,8 @@ def hear(source: Source, rate: int, wish: Wish) -> Heard:
 def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
     """What features and onsets mean against the grid."""
     shape = BarShape.of(wish.grid.meter)
-    found = readings(heard, onsets, shape, wish) if not heard.silent else []
+    a_few = len(onsets) < _FEWEST_ONSETS and has_attacks(onsets)  # and nothing besides: soft sounds may have none
+    found = readings(heard, onsets, shape, wish) if not (heard.silent or a_few) else []
     if not found:
         return _without_pulse(heard, onsets)
     reading = max(found, key=lambda one: one.likelihood)

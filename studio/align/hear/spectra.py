@@ -61,10 +61,7 @@ def spectra(source: Source, rate: int) -> Spectra:
         for analysis in analyses:
             analysis.push(start, samples)
     bands, pitches, fine = analyses
-    return Spectra(
-        np.concatenate(bands.found), np.concatenate(bands.power), np.concatenate(pitches.found),
-        np.concatenate(fine.found), seconds,
-    )  # fmt: skip
+    return Spectra(bands.found, bands.power, pitches.found, fine.found, seconds)
 
 
 def _blocks(source: Source, rate: int) -> Iterator[tuple[int, Singles]]:
@@ -97,21 +94,22 @@ class _Analysis:
     """Frames at an even pace through the blocks."""
 
     def __init__(self, seconds: float, per_second: int) -> None:
-        self._count = int(seconds * per_second) + 1
+        self.count = int(seconds * per_second) + 1
         self._hop = RATE / per_second
         self._next = 0
 
-    def _windows(self, start: int, samples: Singles, length: int) -> Iterator[Singles]:
-        """(frames, length) about the centres of the frames in this block, some at a time."""
+    def _windows(self, start: int, samples: Singles, length: int) -> Iterator[tuple[slice, Singles]]:
+        """Frames in this block, some at a time, and (frames, length) samples about their centres."""
         block = len(samples) - 2 * _AROUND
-        stop = min(self._count, int(np.ceil((start + block) / self._hop)))
+        stop = min(self.count, int(np.ceil((start + block) / self._hop)))
         if stop <= self._next:
             return
-        centres = np.rint(np.arange(self._next, stop) * self._hop).astype(np.intp) - start + _AROUND
-        self._next = stop
         views = np.lib.stride_tricks.sliding_window_view(samples, length)
-        for first in range(0, len(centres), _SOME):
-            yield views[centres[first : first + _SOME] - length // 2]
+        for first in range(self._next, stop, _SOME):
+            frames = np.arange(first, min(first + _SOME, stop))
+            centres = np.rint(frames * self._hop).astype(np.intp) - start + _AROUND
+            yield slice(first, first + len(frames)), views[centres - length // 2]
+        self._next = stop
 
 
 class _Bands(_Analysis):
@@ -119,13 +117,13 @@ class _Bands(_Analysis):
         super().__init__(seconds, PER_SECOND)
         self._bank = _triangles(_BAND_WINDOW)
         self._shape = np.hanning(_BAND_WINDOW).astype(np.float32)
-        self.found: list[Singles] = []
-        self.power: list[Singles] = []
+        self.found = np.zeros((self.count, BANDS), np.float32)
+        self.power = np.zeros(self.count, np.float32)
 
     def push(self, start: int, samples: Singles) -> None:
-        for windows in self._windows(start, samples, _BAND_WINDOW):
-            self.found.append(np.abs(_transformed(windows * self._shape)) @ self._bank)
-            self.power.append(np.einsum("kn,kn->k", windows, windows) / np.float32(_BAND_WINDOW))
+        for frames, windows in self._windows(start, samples, _BAND_WINDOW):
+            self.found[frames] = np.abs(_transformed(windows * self._shape)) @ self._bank
+            self.power[frames] = np.einsum("kn,kn->k", windows, windows) / np.float32(_BAND_WINDOW)
 
 
 class _Pitches(_Analysis):
@@ -137,12 +135,12 @@ class _Pitches(_Analysis):
         self._map = np.zeros((len(self._bins), PITCHES), np.float32)
         self._map[np.arange(len(self._bins)), semitone[self._bins]] = 1.0
         self._shape = np.hanning(_PITCH_WINDOW).astype(np.float32)
-        self.found: list[Singles] = []
+        self.found = np.zeros((self.count, PITCHES), np.float32)
 
     def push(self, start: int, samples: Singles) -> None:
-        for windows in self._windows(start, samples, _PITCH_WINDOW):
+        for frames, windows in self._windows(start, samples, _PITCH_WINDOW):
             found = _transformed(windows * self._shape)[:, self._bins]
-            self.found.append(np.sqrt((found.real**2 + found.imag**2) @ self._map))
+            self.found[frames] = np.sqrt((found.real**2 + found.imag**2) @ self._map)
 
 
 class _Fine(_Analysis):
@@ -153,16 +151,16 @@ class _Fine(_Analysis):
             for length, size, bands, low in FINE
         ]
         self._longest = max(length for length, *_ in self._parts)
-        self.found: list[NDArray[np.float16]] = []
+        self.found = np.zeros((self.count, FINE_BANDS), np.float16)
 
     def push(self, start: int, samples: Singles) -> None:
-        for windows in self._windows(start, samples, self._longest):
+        for frames, windows in self._windows(start, samples, self._longest):
             powers = []
             for length, size, shape, bank in self._parts:
                 first = (self._longest - length) // 2
                 found = _transformed(windows[:, first : first + length] * shape, size)
                 powers.append((found.real**2 + found.imag**2) @ bank)
-            self.found.append(np.log10(np.concatenate(powers, axis=1) + 1e-12).astype(np.float16))
+            self.found[frames] = np.log10(np.concatenate(powers, axis=1) + 1e-12)
 
 
 def _transformed(windows: Singles, size: int | None = None) -> NDArray[np.complex64]:

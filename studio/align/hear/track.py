@@ -22,18 +22,18 @@ _STEADINESS = 110.0
 """How unlikely it is that the tempo changes at a beat: exp(-this * relative change)."""
 _WEIGHT = 5.0
 """Of a second: much less than all of its frames, for neighbours tell much the same, and a wrong guess lasts."""
+_REACH, _AROUND = 0.3, 2.5
+"""Units within which likely places correct the path's, and over how many on either side that is averaged."""
 _SOME = 4096
 """Frames scored at a time."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """The most likely course: every unit of a bar that began, and its place."""
+    """The most likely course."""
 
     seconds: Floats
     """When units begin."""
-    units: NDArray[np.intp]
-    """Which unit of its bar each is, from 0."""
     gain: float
     """Nats a frame over chance, less what it costs to change the tempo."""
     likely: NDArray[np.float32]
@@ -55,10 +55,34 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     model = _Model(shape.units, lengths, prior)
     # The finer the frames, the less each tells.
     begins, nats = model.best(likely, _between(shape) * np.float32(_WEIGHT / per_second))
-    return Path(
-        np.array([frame / per_second for frame, _ in begins]), np.array([unit for _, unit in begins], np.intp),
-        nats / (_WEIGHT * max(heard.seconds, 1.0)), likely, per_second,
-    )  # fmt: skip
+    frames = np.array([frame for frame, _ in begins], np.float64)
+    if len(frames) > 1:
+        frames = _refined(frames, begins[0][1], likely, shape)
+    return Path(frames / per_second, nats / (_WEIGHT * max(heard.seconds, 1.0)), likely, per_second)
+
+
+def _refined(begins: Floats, first: int, likely: NDArray[np.float32], shape: BarShape) -> Floats:
+    """Frames at which units begin, between frames: by how far the likely places around them are from the path's. The
+    first one's is the bar's unit `first`."""
+    count = np.arange(len(begins))
+    frames = np.arange(len(likely), dtype=np.float64)
+    inside = (frames >= begins[0]) & (frames <= begins[-1])
+    at = (np.interp(frames[inside], begins, count) + first) / shape.units * PLACES
+    nearest = np.rint(at).astype(np.intp)
+    reach = max(1, round(_REACH * PLACES / shape.units))
+    offset = np.arange(-reach, reach + 1)
+    chance = np.exp(likely[inside][np.arange(len(at))[:, None], (nearest[:, None] + offset) % PLACES])
+    there = chance.sum(axis=1)
+    off = (chance * (offset + (nearest - at)[:, None])).sum(axis=1) / there
+    weight = (there / PLACES) ** 2
+    unit = at * shape.units / PLACES - first
+    ends = np.searchsorted(unit, [count - _AROUND, count + _AROUND])
+    weights, moments = (np.concatenate(([0.0], np.cumsum(v)))[ends] for v in (weight, weight * off))
+    late = (moments[1] - moments[0]) / (weights[1] - weights[0] + 1.0)
+    # Between a place and a frame: units are about as long as their neighbours.
+    length = np.gradient(begins)
+    moved = begins - late * shape.units / PLACES * length
+    return moved if np.all(np.diff(moved) > 0) else begins
 
 
 def _between(shape: BarShape) -> NDArray[np.float32]:
@@ -83,7 +107,8 @@ class _Model:
         self._states = int(sizes.sum())
         inside = np.concatenate([np.arange(size) for size in sizes])
         unit = np.repeat(np.repeat(np.arange(units), tempos), sizes)
-        self._place = unit * BINS + inside * BINS // np.repeat(sizes, sizes)
+        each = np.repeat(sizes, sizes)
+        self._place = (unit * BINS + (2 * inside * BINS + each) // (2 * each)) % (units * BINS)
         change = np.abs(lengths[:, None] / lengths[None, :] - 1.0)  # from column to row
         self._change = (-_STEADINESS * change).astype(np.float32)  # no cost for going on: slow bars are no better
 
