@@ -18,8 +18,8 @@ from studio.align.hear.spectra import PER_SECOND
 from studio.align.hear.track import Path
 from studio.align.values import BeatMap, Floats, Onsets
 
-EVIDENCE = ("likely", "begins", "pickup", "rest", "count", "full")
-WEIGHTS = (1.46, 4.12, -1.23, -2.49, 2.98, 2.29)
+EVIDENCE = ("likely", "begins", "pickup", "count", "full")
+WEIGHTS = (0.86, 3.83, -0.63, 2.11, 1.49)
 """Learned from the benchmark's tuning set, in the order of `EVIDENCE`."""
 _COUNT = EVIDENCE.index("count")
 _FAINT_DB, _SURELY_DB, _ABOVE_NOISE_DB = -45.0, -25.0, 10.0
@@ -88,7 +88,7 @@ def _likely(course: BeatMap, path: Path, shape: BarShape, offsets: Floats) -> Fl
 
 
 def _beginning(offset: float, course: BeatMap, heard: Features, onsets: Onsets, shape: BarShape) -> list[float]:
-    """Whether the sound begins with a bar; else how long before or after a bar line, in quarter notes."""
+    """Whether the sound begins with a bar; else how long before one, in quarter notes."""
     first = beginning(heard, onsets)
     at = float(course.beats_at(first)) - offset
     into = at - np.rint(at / shape.units) * shape.units  # units after (or before) the nearest bar line
@@ -97,7 +97,6 @@ def _beginning(offset: float, course: BeatMap, heard: Features, onsets: Onsets, 
     return [
         begins,
         float(min(max(-into, 0.0), 2.0)) * quarters,
-        float(min(max(into - 0.12, 0.0), 2.0)) * quarters,
     ]
 
 

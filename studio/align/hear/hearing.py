@@ -22,7 +22,7 @@ _SPREAD, _NEAR_SPREAD = 0.12, 0.05
 _PICKUP, _PICKUP_OF_ASKED = 0.47, 0.2
 """Of a bar: a sound that begins this far into one begins with a pickup to the next."""
 _FEWEST_ONSETS = 3
-_GATHERED, _LEAST_PULSE = 5.0, 1.5
+_GATHERED, _LEAST_PULSE = 1.0, 1.1
 """How much attacks that gather count against nats a frame, and how many of these there must be for a pulse."""
 _SOFTLY, _SURE_GAIN = 0.5, 2.7
 """Confidence in the tempo from the bars alone, and the nats a frame with which it is reached."""
@@ -32,7 +32,7 @@ _BEAT_STRENGTH, _BEAT_SHARPNESS = 0.5, 0.3
 _RATIOS = (3 / 4, 4 / 3, 2 / 3, 3 / 2)
 _NEAR_RATIO, _FARTHEST = 1.07, math.log(1.3)
 _AS_ASKED = 0.05
-COURSE_WEIGHTS = {"gain": 10.2, "gain_seconds": 0.42, "apart": -0.036, "votes": 1.43, "count": 0.32}
+COURSE_WEIGHTS = {"gain": 3.0, "gain_seconds": 0.045, "apart": -1.04, "votes": 0.63, "count": 4.27}
 """What speaks for a course: nats a frame, also times the seconds, distance from the tempo asked for, evidence for its
 bar lines, the number of bars asked for. Learned from the benchmark's tuning set."""
 _DRIFTS = 0.003
@@ -53,8 +53,7 @@ def hear(source: Source, rate: int, wish: Wish) -> Heard:
 def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
     """What features and onsets mean against the grid."""
     shape = BarShape.of(wish.grid.meter)
-    a_few = len(onsets) < _FEWEST_ONSETS and has_attacks(onsets)  # and nothing besides: soft sounds may have none
-    found = readings(heard, onsets, shape, wish) if not (heard.silent or a_few) else []
+    found = readings(heard, onsets, shape, wish) if not heard.silent else []
     if not found:
         return _without_pulse(heard, onsets)
     reading = max(found, key=lambda one: one.likelihood)

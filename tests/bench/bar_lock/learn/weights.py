@@ -32,8 +32,8 @@ from studio.mix.sources import ArraySource  # noqa: E402
 from tests.bench.bar_lock import material  # noqa: E402
 
 SCALE, PULL = 0.04, 0.02
-AGAINST = ("pickup", "rest", "apart")
-"""Evidence that may speak against; all else can only speak for."""
+AGAINST = ("pickup", "apart")
+"""Evidence that can only speak against; all else can only speak for."""
 
 
 def looked_at(name: str, seed: int, cache: Path | None) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def looked_at(name: str, seed: int, cache: Path | None) -> dict[str, Any]:
 
 def learned(choices: Sequence[tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> np.ndarray:
     """Weights for choices, each (options, evidence) with which options are right."""
-    bounds = [(None, None) if name in AGAINST else (0.0, None) for name in names]
+    bounds = [(None, 0.0) if name in AGAINST else (0.0, None) for name in names]
 
     def cost(weights: np.ndarray) -> tuple[float, np.ndarray]:
         total, slope = PULL * float(weights @ weights), 2 * PULL * weights
