@@ -244,12 +244,16 @@ def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid, sharp: 
 def _polynomial(x: Floats, y: Floats, weights: Floats, degree: int) -> Floats:
     """Coefficients of a robust polynomial, the lowest first."""
     trust = np.ones(len(x))
-    coefficients: Floats = np.zeros(degree + 1)
+    # About its own middle and in its own width, so that powers of it stay small.
+    middle, width = float(x.mean()), max(float(np.ptp(x)), 1e-9)
+    powers = ((x - middle) / width)[:, None] ** np.arange(degree + 1)
+    own: Floats = np.zeros(degree + 1)
     for number in range(_ROUNDS):
-        fitted = np.polynomial.polynomial.polyfit(x, y, degree, w=np.sqrt(weights * trust + 1e-12))
-        coefficients = np.asarray(fitted, np.float64)
-        trust = _trust(y - np.polynomial.polynomial.polyval(x, coefficients), weights, number)
-    return coefficients
+        weighed = powers * (weights * trust + 1e-12)[:, None]
+        own = np.asarray(np.linalg.solve(powers.T @ weighed + 1e-12 * np.eye(degree + 1), weighed.T @ y), np.float64)
+        trust = _trust(y - powers @ own, weights, number)
+    shifted = np.polynomial.Polynomial(own)(np.polynomial.Polynomial([-middle / width, 1.0 / width]))
+    return np.asarray(np.pad(shifted.coef, (0, degree + 1 - len(shifted.coef))), np.float64)
 
 
 def _cost(points: _Points, fit: _Fit, most: float) -> float:

@@ -31,7 +31,8 @@ _BEAT_STRENGTH, _BEAT_SHARPNESS = 0.5, 0.3
 """What beats of the path count for among onsets, where there are fewer than so many to a unit."""
 _RATIOS = (3 / 4, 4 / 3, 2 / 3, 3 / 2)
 _NEAR_RATIO, _FARTHEST = 1.07, math.log(1.3)
-_AS_ASKED = 0.05
+_AS_ASKED, _SURELY = 0.05, 2.0
+"""A tempo nearer than this to the one asked for is right, and so is one that this many nats a frame speak for."""
 COURSE_WEIGHTS = {"gain": 3.0, "gain_seconds": 0.045, "apart": -1.04, "votes": 0.63, "count": 4.27}
 """What speaks for a course: nats a frame, also times the seconds, distance from the tempo asked for, evidence for its
 bar lines, the number of bars asked for. Learned from the benchmark's tuning set."""
@@ -126,7 +127,8 @@ def readings(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) -> li
         return []
     found = [first]
     heard_bpm = first.units.bpm * float(shape.unit)
-    if abs(math.log(heard_bpm / bpm)) > _AS_ASKED or not first.downbeat.count:
+    doubtful = abs(math.log(heard_bpm / bpm)) > _AS_ASKED and first.path.gain < _SURELY
+    if doubtful or not first.downbeat.count:
         for ratio in _RATIOS:
             if abs(math.log(heard_bpm * ratio / bpm)) < min(_FARTHEST, math.log(reach)):
                 found += [one for one in (read(heard_bpm * ratio, _NEAR_RATIO, 10.0),) if one is not None]

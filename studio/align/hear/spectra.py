@@ -6,6 +6,7 @@ Whatever the sound's rate, it is listened to at `RATE`: what is learned from spe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,11 +57,11 @@ class Spectra:
 def spectra(source: Source, rate: int) -> Spectra:
     """Read a source once, in blocks. Raises AlignError for samples that are not numbers."""
     seconds = source.frames / rate
-    analyses = (_Bands(seconds), _Pitches(seconds), _Fine(seconds))
-    for start, samples in _blocks(source, rate):
-        for analysis in analyses:
-            analysis.push(start, samples)
-    bands, pitches, fine = analyses
+    fine, pitches, bands = analyses = (_Fine(seconds), _Pitches(seconds), _Bands(seconds))
+    with ThreadPoolExecutor(len(analyses)) as pool:  # most of each is arithmetic that leaves the others alone
+        for start, samples in _blocks(source, rate):
+            for pushed in [pool.submit(analysis.push, start, samples) for analysis in analyses]:
+                pushed.result()
     return Spectra(bands.found, bands.power, pitches.found, fine.found, seconds)
 
 

@@ -153,13 +153,14 @@ class _Vocoder:
             self._anew = True
             return
         count, soft = round(_COMPARED_SECONDS * self._rate), len(self._rise)
-        window = np.sin(np.pi * (np.arange(count) + 0.5) / count) ** 2
+        window = (np.sin(np.pi * (np.arange(count) + 0.5) / count) ** 2).astype(np.float32)
         after = span.source + soft // 2
         older, old, new = (
             scipy.fft.rfft(self._reader.read(after - steps * (count + soft), count) * window, self.size)
             for steps in (2, 1, 0)
         )
-        led = np.abs(old) * np.exp(1j * (2.0 * np.angle(old) - np.angle(older)))
+        # As loud as the one before, and turned as much further: no angle needs to be known for that.
+        led = old * (old * np.conj(older) / np.maximum(np.abs(old * older), 1e-30))
         power = np.square(np.abs(new)).sum(0)
         peaks, widths = _peaks(power)
         edges = np.cumsum(widths) - widths
