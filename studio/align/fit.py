@@ -18,6 +18,8 @@ ATTACK = 0.1
 """Onsets of less strength are no events of their own."""
 EARLY_S = 0.035
 """An attack that comes this little before a bar line is meant for it."""
+EDGE = 0.4
+"""Sharpness from which what a file begins with is an attack, and not the midst of something."""
 CLEAR, CLEAR_BEYOND_PHRASE, PHRASE = 0.15, 0.5, 4
 """A last bar has an attack this clear beside those of other bars, most of all one that follows a phrase."""
 BLURRED = 0.1
@@ -103,8 +105,8 @@ def _lengthened(grid: Grid, beats: float) -> Grid:
 
 
 def attacks_of(onsets: Onsets) -> Floats:
-    """Seconds at which something begins."""
-    return onsets.seconds[onsets.strength >= ATTACK]
+    """Seconds at which something begins; a file that begins in the midst of something soft is no attack."""
+    return onsets.seconds[(onsets.strength >= ATTACK) & ((onsets.seconds >= EARLY_S) | (onsets.sharpness >= EDGE))]
 
 
 def _whole_bars(heard: Heard, beat_map: BeatMap, seconds: float, grid: Grid, asked: int | None) -> int:

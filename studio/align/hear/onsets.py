@@ -16,6 +16,8 @@ _NEAR_S = 0.025
 """How far from an onset its rise is looked for."""
 _SOFTER, _SOFTLY_S = 0.8, 0.08
 """Weight of single semitones' rises, which tell of soft beginnings, and how far from these they are looked for."""
+_EDGE_S, _UNKNOWN = 0.005, 0.3
+"""The edge of a file, and how sharp what begins there is taken to be where nothing else does."""
 _CLEAR = 0.4
 
 
@@ -25,13 +27,21 @@ def find_onsets(found: Spectra, heard: Features) -> Onsets:
     begun = bumps(likelihood(found)) if not heard.silent else None
     if begun is None or not len(begun.seconds):
         return Onsets(nothing, nothing, nothing, nothing)
-    sharpness = _SHARP_S / (_SHARP_S + begun.spread)
+    sharpness = _edgeless(begun.seconds, _SHARP_S / (_SHARP_S + begun.spread))
     rise = _near(channel(heard, "rise"), begun.seconds, _NEAR_S)
     softly = _SOFTER * _near(channel(heard, "notes"), begun.seconds, _SOFTLY_S)
     strength = np.maximum(rise, (1.0 - sharpness) * softly) * begun.mass + 1e-6
     frames = heard.at(begun.seconds)
     low = heard.low[frames] / np.maximum(heard.low[frames] + heard.mid[frames] + heard.high[frames], 1e-9)
     return Onsets(begun.seconds, strength / strength.max(), low.astype(np.float64), sharpness)
+
+
+def _edgeless(seconds: Floats, sharpness: Floats) -> Floats:
+    """A file that begins in the midst of a sound begins sharply, whatever the sound does: its first frames are no
+    sharper than what else begins in it."""
+    edge = seconds < _EDGE_S
+    usual = float(np.median(sharpness[~edge])) if not edge.all() else _UNKNOWN
+    return np.where(edge, np.minimum(sharpness, usual), sharpness)
 
 
 def _near(values: NDArray[np.float32], seconds: Floats, reach_s: float) -> Floats:

@@ -69,8 +69,8 @@ def _spread(
     warm: Callable[[], None] = lambda: None,
 ) -> list[Any]:
     """The work's result for each case, in the cases' order; `warm` comes first in every process."""
+    warm()  # here too: two processes at once spoil the cache of what librosa compiles
     if jobs < 2:
-        warm()
         return [work(*one) for one in wanted]
     with ProcessPoolExecutor(jobs, initializer=warm) as pool:
         return list(pool.map(work, *zip(*wanted, strict=True), chunksize=2))
