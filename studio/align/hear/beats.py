@@ -36,7 +36,7 @@ _FEWEST = 3
 _SIMPLER = 1.06
 _AS_GOOD_S = 0.0004
 """A simpler course is taken when it predicts attacks this much worse at most (factor, and seconds added)."""
-_SAME_SHARP_S, _SAME_SOFT_S = 0.0025, 0.012
+_SAME_SHARP_S, _SAME_SOFT_S = 0.0025, 0.03
 """The grid itself is taken when the course found is nowhere further from it: for clicks, and more for swells."""
 
 
