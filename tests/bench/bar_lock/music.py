@@ -66,7 +66,7 @@ PADS = (
 )  # fmt: skip
 LEADS = ("font:trumpet", "font:alto_sax", "font:flute", "patch:saw_lead", "patch:square_lead", "sung:1.0", "sung:1.16")
 SINGERS = ("sung:1.0", "sung:1.08", "sung:1.16")
-GAIN = {"drums": 0.0, "bass": -2.0, "piano": -6.0, "pad": -11.0, "voice": -5.0, "lead": -7.0, "harmony": -7.0}
+_GAIN = {"drums": 0.0, "bass": -2.0, "piano": -6.0, "pad": -11.0, "voice": -5.0, "lead": -7.0, "harmony": -7.0}
 
 SHOTS = {
     "kick": ("bd_haus", "bd_klub", "bd_tek", "bd_fat", "bd_gas", "bd_jazz", "drum_heavy_kick", "elec_hollow_kick"),
@@ -118,7 +118,7 @@ def from_pattern(
         part, lines = writer.write(role)
         rows += [(*line[:2], 0.0, *line[2:], len(parts)) for line in lines]
         parts.append(part if len(roles) > 1 else replace(part, gain_db=0.0))
-    return Music(sorted_notes(rows), tuple(parts))
+    return Music(_sorted(rows), tuple(parts))
 
 
 class _Writer:
@@ -137,13 +137,13 @@ class _Writer:
         if role == "drums":
             return Part("drums", self._kit(), 0.0), self._drums()
         if role == "bass":
-            return Part("bass", self._choose(BASSES), GAIN["bass"]), self._bass()
+            return Part("bass", self._choose(BASSES), _GAIN["bass"]), self._bass()
         if role == "piano":
-            return Part("piano", self._choose(STRUCK), GAIN["piano"]), self._comping()
+            return Part("piano", self._choose(STRUCK), _GAIN["piano"]), self._comping()
         if role == "pad":
-            return Part("pad", self._choose(PADS), GAIN["pad"]), self._pad()
+            return Part("pad", self._choose(PADS), _GAIN["pad"]), self._pad()
         voice = self._choose(SINGERS if role == "voice" else LEADS)
-        return Part(role, voice, GAIN[role]), self._melody()
+        return Part(role, voice, _GAIN[role]), self._melody()
 
     def _choose(self, names: Sequence[str]) -> str:
         return names[int(self._random.integers(len(names)))]
@@ -257,18 +257,28 @@ class _Writer:
 
 
 def composed(material: str, style_name: str, seed: int, meter: Meter, bars: int) -> Music | None:
-    """A chorus by the band in a style, its players' human touch taken away (the benchmark adds its own and knows it);
-    None if the band has next to nothing to play there, or nothing on the first downbeat."""
+    """A chorus by the band in a style; None if the band has next to nothing to play there, or nothing on the first
+    downbeat."""
+    roles = {"mix": ("drums", "bass", "harmony", "lead"), "piano": ("harmony",), "voice": ("lead",)}.get(
+        material, (material,)
+    )
+    written = by_the_band(material, roles, style_name, seed, meter, f"chorus:{bars}")
+    enough = written is not None and len(np.unique(written.notes["beat"])) >= 2 * bars and states_downbeat(written)
+    return written if enough else None
+
+
+def by_the_band(
+    material: str, roles: Sequence[str], style_name: str, seed: int, meter: Meter, section: str
+) -> Music | None:
+    """What `roles` play in a section such as "verse:8", their players' human touch taken away (who asks adds a touch of
+    his own and knows it); None if nothing. "piano" takes the sharp voices alone, "pad" the others, "voice" is sung."""
     style = load_style(style_name)
     calm = replace(style, feel=Feel(0.0, style.feel.velocity))
-    options = PlanOptions(style=style_name, seed=seed, meter=meter, sections=parse_sections(f"chorus:{bars}"))
+    options = PlanOptions(style=style_name, seed=seed, meter=meter, sections=parse_sections(section))
     song = plan_song("a song", options).song
     jobs = [
         CellJob(song.sections[0].id, stem.id, cell_seed(song, song.sections[0].id, stem.id, 0)) for stem in song.stems
     ]
-    roles = {"mix": ("drums", "bass", "harmony", "lead"), "piano": ("harmony",), "voice": ("lead",)}.get(
-        material, (material,)
-    )
     context: dict[str, tuple[Note, ...]] = {}
     parts: list[Part] = []
     rows: list[tuple[float, ...]] = []
@@ -280,18 +290,17 @@ def composed(material: str, style_name: str, seed: int, meter: Meter, bars: int)
             continue
         for layer, name in enumerate(layers):
             own = [n for n in notes if n.layer == layer]
-            if not own or (material == "piano" and not is_sharp(name)):
+            if not own or (material in ("piano", "pad") and is_sharp(name) != (material == "piano")):
                 continue
             if material == "voice":
-                name, own = SINGERS[seed % 3], one_by_one(own)
+                name, own = SINGERS[seed % 3], _one_by_one(own)
             alone = len(roles) == 1 and not parts
             for n in own:
                 rows.append((float(n.start), float(n.beats), 0.0, n.pitch, n.velocity, len(parts)))
-            parts.append(Part(request.role, name, 0.0 if alone else GAIN[request.role]))
+            parts.append(Part(request.role, name, 0.0 if alone else _GAIN.get(request.role, -7.0)))
             if material == "voice":
                 break
-    written = Music(sorted_notes(rows), tuple(parts))
-    return written if len(np.unique(written.notes["beat"])) >= 2 * bars and states_downbeat(written) else None
+    return Music(_sorted(rows), tuple(parts)) if rows else None
 
 
 def states_downbeat(music: Music) -> bool:
@@ -309,7 +318,7 @@ def is_sharp(voice: str) -> bool:
     )
 
 
-def one_by_one(notes: Sequence[Note]) -> list[Note]:
+def _one_by_one(notes: Sequence[Note]) -> list[Note]:
     """The highest of the notes that begin together, in a singer's range, none longer than up to the next."""
     highest = {note.start: note for note in sorted(notes, key=lambda n: n.pitch)}
     ordered = [highest[start] for start in sorted(highest)]
@@ -322,6 +331,6 @@ def one_by_one(notes: Sequence[Note]) -> list[Note]:
     ]
 
 
-def sorted_notes(rows: Sequence[tuple[float, ...]]) -> NDArray[np.void]:
+def _sorted(rows: Sequence[tuple[float, ...]]) -> NDArray[np.void]:
     notes = np.array([tuple(row) for row in rows], NOTE)
     return notes[np.lexsort((notes["key"], notes["part"], notes["beat"]))]

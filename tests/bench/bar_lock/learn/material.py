@@ -7,27 +7,19 @@ way: tone controls, saturation, lossy codecs, band limits, faint noise. All of i
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 from scipy import signal
 
-from models.band.asked import in_reach
-from models.band.compose import compose
-from models.band.engine import layer_names
 from models.styles import load_heads, load_style
-from models.styles.schema import Feel
 from studio.align.grid import Grid
 from studio.align.values import Audio, BeatMap, Floats
-from studio.jobs.cells import CellJob, written_requests
-from studio.jobs.requests import cell_seed
-from studio.plan import PlanOptions, parse_sections, plan_song
 from studio.song.meter import Meter
-from tests.bench.bar_lock import music as pieces
 from tests.bench.bar_lock import rooms
 from tests.bench.bar_lock.material import TEMPI, Plan, Rng, finished, grid_of, played, strayed, truth_of
-from tests.bench.bar_lock.music import HALF_TIME, SINGERS, Music, Part, from_pattern, is_sharp
+from tests.bench.bar_lock.music import HALF_TIME, Music, by_the_band, from_pattern
 from tests.bench.bar_lock.patterns import PATTERNS
 
 LEARN = range(2_000_000, 3_000_000)
@@ -129,7 +121,7 @@ def _by_the_band(random: Rng, seed: int, material: str, bars: int, kind: str) ->
     )
     section = _SECTIONS[int(random.integers(len(_SECTIONS)))]
     try:
-        music = _composed(roles, style, seed, meter, bars, section, material)
+        music = by_the_band(material, roles, style, seed, meter, f"{section}:{bars}")
     except ValueError:
         return None
     if music is None or len(np.unique(music.notes["beat"])) < max(4, bars):
@@ -144,38 +136,6 @@ def _by_the_band(random: Rng, seed: int, material: str, bars: int, kind: str) ->
             music, bars, done["pickup"] = Music(notes, music.parts), bars - 1, size - cut
     tempo = (known.tempo[0], known.tempo[2])
     return Plan(material, seed, None, music, meter, bars, tempo, kind, False, 0, done)
-
-
-def _composed(
-    roles: tuple[str, ...], style_name: str, seed: int, meter: Meter, bars: int, section: str, material: str
-) -> Music | None:
-    """Parts by the band, their players' human touch taken away; None if there are none."""
-    style = load_style(style_name)
-    calm = replace(style, feel=Feel(0.0, style.feel.velocity))
-    options = PlanOptions(style=style_name, seed=seed, meter=meter, sections=parse_sections(f"{section}:{bars}"))
-    song = plan_song("a song", options).song
-    jobs = [CellJob(song.sections[0].id, s.id, cell_seed(song, song.sections[0].id, s.id, 0)) for s in song.stems]
-    context: dict = {}
-    parts: list[Part] = []
-    rows: list[tuple[float, ...]] = []
-    for request in written_requests(song, jobs):
-        layers = layer_names(request, style)
-        notes = in_reach(compose(replace(request, notes=None, context=context), calm), layers, request.beats)
-        context[request.role] = notes
-        if request.role not in roles:
-            continue
-        for layer, name in enumerate(layers):
-            own = [note for note in notes if note.layer == layer]
-            if not own or (material in ("piano", "pad") and is_sharp(name) != (material == "piano")):
-                continue
-            if material == "voice":
-                name, own = SINGERS[seed % 3], pieces.one_by_one(own)
-            gain = 0.0 if len(roles) == 1 and not parts else pieces.GAIN.get(request.role, -7.0)
-            rows += [(float(n.start), float(n.beats), 0.0, n.pitch, n.velocity, len(parts)) for n in own]
-            parts.append(Part(request.role, name, gain))
-            if material == "voice":
-                break
-    return Music(pieces.sorted_notes(rows), tuple(parts)) if rows else None
 
 
 def _treated(audio: Audio, rate: int, random: Rng) -> Audio:
