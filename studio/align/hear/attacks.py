@@ -124,12 +124,10 @@ def bumps(likely: Singles) -> Bumps:
     likely = np.pad(likely, edge)  # something may begin with the very first frame
     smooth = np.convolve(likely, _SMOOTH / _SMOOTH.sum(), "same")
     inner = (smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:]) & (smooth[1:-1] > 0.002)
-    edges: list[tuple[int, int]] = []
-    for start, peak, stop in _hills(smooth, np.flatnonzero(inner) + 1):
-        reach = round(_WIDEST_S * FINE_PER_SECOND)
-        edges.append((max(start, peak - reach), min(stop, peak + reach)))
+    reach = round(_WIDEST_S * FINE_PER_SECOND)
     seconds, spread, mass = [], [], []
-    for start, stop in edges:
+    for begin, peak, end in _hills(smooth, np.flatnonzero(inner) + 1):
+        start, stop = max(begin, peak - reach), min(end, peak + reach)
         here = likely[start:stop].astype(np.float64)
         total = float(here.sum())
         if total < LIKELY:

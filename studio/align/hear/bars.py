@@ -19,18 +19,14 @@ class BarShape:
     unit: Fraction
     """Quarter-note beats of a unit."""
     units: int
-    starts: tuple[int, ...]
-    """The units with which felt beats begin."""
 
     @classmethod
     def of(cls, meter: Meter) -> BarShape:
         """Felt beats as units where they are alike (also the dotted ones of 6/8), else pulses."""
         felt = meter.felt_beats()
         if len(set(felt)) == 1:
-            return cls(meter, felt[0], len(felt), tuple(range(len(felt))))
-        unit = Fraction(4, meter.unit)
-        starts = [int(sum(felt[:k]) / unit) for k in range(len(felt))]
-        return cls(meter, unit, meter.pulses, tuple(starts))
+            return cls(meter, felt[0], len(felt))
+        return cls(meter, Fraction(4, meter.unit), meter.pulses)
 
     @property
     def beats(self) -> Fraction:

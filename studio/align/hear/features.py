@@ -11,12 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.align.hear.spectra import (
-    PER_SECOND,
-    PITCHES_PER_SECOND,
-    Spectra,
-    band_centres,
-)  # fmt: skip
+from studio.align.hear.spectra import PER_SECOND, PITCHES_PER_SECOND, Spectra, band_centres
 
 Singles = NDArray[np.float32]
 
@@ -115,13 +110,9 @@ def _notes(pitches: Singles, frames: int) -> Singles:
     before[:_NOTE_LAG] = np.pad(np.minimum(np.percentile(loud, _FLOOR_PERCENT, axis=0), loud[0]), 1, mode="edge")
     before = np.maximum(np.maximum(before[:, :-2], before[:, 1:-1]), before[:, 2:])
     # The long window sees a note before it begins by as much as the lag delays it.
-    return _at_features(np.maximum(loud - before, 0.0).mean(axis=1), 0.0, frames)
-
-
-def _at_features(values: NDArray[np.floating], shift: float, frames: int) -> Singles:
-    """Values at frames of pitch, moved by `shift` of them, at feature frames."""
-    times = np.arange(frames) * (PITCHES_PER_SECOND / PER_SECOND)
-    return np.asarray(np.interp(times, np.arange(len(values)) + shift, values), np.float32)
+    risen = np.maximum(loud - before, 0.0).mean(axis=1)
+    places = np.arange(frames) * (PITCHES_PER_SECOND / PER_SECOND)
+    return np.asarray(np.interp(places, np.arange(len(risen)), risen), np.float32)
 
 
 def channel(heard: Features, name: str) -> NDArray[np.float32]:

@@ -148,10 +148,11 @@ def main() -> None:
     known = list(lessons(given.examples, given.limit))
     learned, held = [e for e in known if not watched(e)], [e for e in known if watched(e)]
     net = Attacks()
-    steps = given.epochs * (len(learned) // BATCH)
     print(len(learned), "lessons", sum(p.numel() for p in net.parameters()), "weights", flush=True)
     adam = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3)
-    pace = torch.optim.lr_scheduler.OneCycleLR(adam, 4e-3, total_steps=steps + 1, pct_start=0.15)
+    pace = torch.optim.lr_scheduler.OneCycleLR(
+        adam, 4e-3, total_steps=given.epochs * (len(learned) // BATCH) + 1, pct_start=0.15
+    )
     for epoch in range(given.epochs):
         net.train()
         begun, total = time.time(), []

@@ -17,9 +17,8 @@ HELD_PATTERNS = ("samba", "one drop", "jazz waltz", "two-step garage", "train be
 
 def examples(folder: Path, names: tuple[str, ...], limit: int | None = None) -> Iterator[dict[str, Any]]:
     """Some arrays of each lesson, in order of seed, and what it is about."""
-    for path in sorted(folder.glob("*.npz"), key=lambda p: int(p.stem) if p.stem.isdigit() else 1 << 40)[:limit]:
-        if not path.stem.isdigit():
-            continue
+    parts = [path for path in folder.glob("*.npz") if path.stem.isdigit()]  # those that are being written have a dot
+    for path in sorted(parts, key=lambda path: int(path.stem))[:limit]:
         with np.load(path) as part:
             for k in sorted({int(name.split("/")[0]) for name in part.files if name.endswith(names[-1])}):
                 yield {name: part[f"{k}/{name}"] for name in names} | json.loads(str(part[f"{k}/about"]))
