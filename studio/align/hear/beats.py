@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,11 @@ class _Points:
     beats: Floats
     weights: Floats
     classes: NDArray[np.intp]
+
+    @cached_property
+    def line(self) -> Callable[[Floats], Floats]:
+        """One steady tempo through them."""
+        return _polynomial(self.beats, self.seconds, self.weights, 1)
 
     def some(self, chosen: NDArray[np.bool_]) -> _Points:
         return _Points(self.seconds[chosen], self.beats[chosen], self.weights[chosen], self.classes[chosen])
@@ -126,33 +132,43 @@ def _smooth(points: _Points, knots: Floats, unit: float, stiffness: float, least
     """Times of the knots: a line between neighbours, through the attacks."""
     from scipy.linalg import solveh_banded
 
-    place = np.clip((points.beats - knots[0]) / unit, 0.0, len(knots) - 1.000001)
+    count = len(knots)
+    place = np.clip((points.beats - knots[0]) / unit, 0.0, count - 1.000001)
     left = place.astype(np.intp)
     right_share = place - left
     left_share = 1.0 - right_share
-    weights = points.weights / points.weights.mean()
+    own = points.weights / points.weights.mean()
+    weights = own
     # Solved for what is left of one steady tempo: where no attack tells anything, that tempo goes on.
-    line = _polynomial(points.beats, points.seconds, points.weights, 1)
-    seconds = points.seconds - np.polynomial.polynomial.polyval(points.beats, line)
-    times = np.zeros(len(knots))
+    seconds = points.seconds - points.line(points.beats)
+    times = np.zeros(count)
+    stiff = _stiff(count, stiffness)
+
+    def gathered(values: Floats, at: NDArray[np.intp]) -> Floats:
+        return np.asarray(np.bincount(at, values, count), np.float64)
+
     for number in range(_ROUNDS):
         # Lower bands of the normal equations: w (x_left, x_right) squared, and third differences squared.
-        bands = np.zeros((4, len(knots)))
-        target = np.zeros(len(knots))
-        np.add.at(bands[0], left, weights * left_share**2)
-        np.add.at(bands[0], left + 1, weights * right_share**2)
-        np.add.at(bands[1], left, weights * left_share * right_share)
-        np.add.at(target, left, weights * left_share * seconds)
-        np.add.at(target, left + 1, weights * right_share * seconds)
-        inner = max(len(knots) - 3, 0)
-        for place, here in enumerate(_THIRD):
-            for band, other in enumerate(_THIRD[place:]):
-                bands[band, place : place + inner] += stiffness * here * other
-        bands[0] += 1e-6 * (1.0 + 1e-3 * stiffness)
-        times = np.asarray(solveh_banded(bands, target, lower=True))
+        to_left, to_right = weights * left_share, weights * right_share
+        bands = stiff.copy()
+        bands[0] += gathered(to_left * left_share, left) + gathered(to_right * right_share, left + 1)
+        bands[1] += gathered(to_left * right_share, left)
+        target = gathered(to_left * seconds, left) + gathered(to_right * seconds, left + 1)
+        times = np.asarray(solveh_banded(bands, target, lower=True, overwrite_ab=True, check_finite=False))
         late = seconds - (times[left] * left_share + times[left + 1] * right_share)
-        weights = points.weights / points.weights.mean() * _trust(late, points.weights, number, least)
-    return np.asarray(times + np.polynomial.polynomial.polyval(knots, line))
+        weights = own * _trust(late, points.weights, number, least)
+    return np.asarray(times + points.line(knots))
+
+
+def _stiff(count: int, stiffness: float) -> Floats:
+    """Lower bands of the squares of third differences, and just enough besides to be solved, (4, count)."""
+    bands = np.zeros((len(_THIRD), count))
+    inner = max(count - len(_THIRD) + 1, 0)
+    for place, here in enumerate(_THIRD):
+        for band, other in enumerate(_THIRD[place:]):
+            bands[band, place : place + inner] += stiffness * here * other
+    bands[0] += 1e-6 * (1.0 + 1e-3 * stiffness)
+    return bands
 
 
 def _trust(late: Floats, weights: Floats, number: int, least: float = _NEAR_S) -> Floats:
@@ -177,19 +193,18 @@ def _chosen(points: _Points, knots: Floats, unit: float, grid: Grid, onsets: Ons
     """The simplest course that predicts the attacks as well as any."""
     there = (knots >= points.beats.min() - unit) & (knots <= points.beats.max() + unit)
     inside = knots[there]
-    courses = _candidates(points, inside, unit, grid, has_attacks(onsets))
+    found = _candidates(points, inside, unit, grid, has_attacks(onsets))
     # A simpler course is another reading of the same beats, not of others.
     reach = _STRAY * float(np.diff(rough.seconds_at(inside)).mean())
-    courses = [
-        (kind, fit) for kind, fit in courses if np.abs(fit(points)(inside) - rough.seconds_at(inside)).max() < reach
-    ]
+    courses = [(kind, fit, fit(points)(inside)) for kind, fit in found]
+    courses = [one for one in courses if np.abs(one[2] - rough.seconds_at(inside)).max() < reach]
     if not courses:
         return Course("drift", rough, _median(np.abs(points.seconds - rough.seconds_at(points.beats)), points.weights))
-    costs = [_cost(points, fit, reach / 2) for _, fit in courses]
+    folds = _folds(points)
+    costs = [_cost(folds, fit, reach / 2) for _, fit, _ in courses]
     least = min(costs)
     number = next(k for k, cost in enumerate(costs) if cost <= least * _SIMPLER + _AS_GOOD_S)
-    kind, fit = courses[number]
-    times = fit(points)(inside)
+    kind, _, times = courses[number]
     beat_map = _safe(inside, times, rough)
     spread = _median(np.abs(points.seconds - beat_map.seconds_at(points.beats)), points.weights)
     own = grid.frame_at(inside) / grid.rate
@@ -218,8 +233,8 @@ def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid, sharp: 
 
     def line(along: Callable[[Floats], Floats], degree: int) -> _Fit:
         def fit(p: _Points) -> Callable[[Floats], Floats]:
-            coefficients = _polynomial(along(p.beats), p.seconds, p.weights, degree)
-            return lambda beats: np.asarray(np.polynomial.polynomial.polyval(along(beats), coefficients), np.float64)
+            course = _polynomial(along(p.beats), p.seconds, p.weights, degree)
+            return lambda beats: course(along(beats))
 
         return fit
 
@@ -241,30 +256,36 @@ def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid, sharp: 
     return found
 
 
-def _polynomial(x: Floats, y: Floats, weights: Floats, degree: int) -> Floats:
-    """Coefficients of a robust polynomial, the lowest first."""
-    trust = np.ones(len(x))
+def _polynomial(x: Floats, y: Floats, weights: Floats, degree: int) -> Callable[[Floats], Floats]:
+    """A robust polynomial through points."""
     # About its own middle and in its own width, so that powers of it stay small.
     middle, width = float(x.mean()), max(float(np.ptp(x)), 1e-9)
-    powers = ((x - middle) / width)[:, None] ** np.arange(degree + 1)
+    exponents = np.arange(degree + 1)
+
+    def powers(at: Floats) -> Floats:
+        return np.asarray(((at - middle) / width)[:, None] ** exponents)
+
+    known, trust = powers(x), np.ones(len(x))
     own: Floats = np.zeros(degree + 1)
     for number in range(_ROUNDS):
-        weighed = powers * (weights * trust + 1e-12)[:, None]
-        own = np.asarray(np.linalg.solve(powers.T @ weighed + 1e-12 * np.eye(degree + 1), weighed.T @ y), np.float64)
-        trust = _trust(y - powers @ own, weights, number)
-    shifted = np.polynomial.Polynomial(own)(np.polynomial.Polynomial([-middle / width, 1.0 / width]))
-    return np.asarray(np.pad(shifted.coef, (0, degree + 1 - len(shifted.coef))), np.float64)
+        weighed = known * (weights * trust + 1e-12)[:, None]
+        own = np.asarray(np.linalg.solve(known.T @ weighed + 1e-12 * np.eye(degree + 1), weighed.T @ y), np.float64)
+        trust = _trust(y - known @ own, weights, number)
+    return lambda at: np.asarray(powers(at) @ own)
 
 
-def _cost(points: _Points, fit: _Fit, most: float) -> float:
-    """How far attacks are from courses fitted without them: a mean in seconds, each counting `most` at most."""
+def _folds(points: _Points) -> list[tuple[_Points, _Points]]:
+    """A part of the attacks and all others, for each part by which a course can be judged."""
     beats = np.rint(points.beats).astype(np.intp)
-    late = np.full(len(points.seconds), np.nan)
-    for fold in range(_FOLDS):
-        out = beats % _FOLDS == fold
-        if out.any() and (~out).sum() >= 3:
-            late[out] = points.seconds[out] - fit(points.some(~out))(points.beats[out])
-    known = np.isfinite(late)
-    if not known.any():
+    parts = [beats % _FOLDS == fold for fold in range(_FOLDS)]
+    return [(points.some(out), points.some(~out)) for out in parts if out.any() and (~out).sum() >= _FEWEST]
+
+
+def _cost(folds: list[tuple[_Points, _Points]], fit: _Fit, most: float) -> float:
+    """How far attacks are from courses fitted without them: a mean in seconds, each counting `most` at most."""
+    if not folds:
         return float("inf")
-    return float(np.sum(np.minimum(np.abs(late[known]), most) * points.weights[known]) / points.weights[known].sum())
+    late = np.concatenate([np.abs(out.seconds - fit(others)(out.beats)) for out, others in folds])
+    weights = np.concatenate([out.weights for out, _ in folds])
+    late = np.where(np.isfinite(late), late, most)
+    return float(np.sum(np.minimum(late, most) * weights) / weights.sum())

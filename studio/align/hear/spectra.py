@@ -6,11 +6,12 @@ Whatever the sound's rate, it is listened to at `RATE`: what is learned from spe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import soxr
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from studio.align.values import AlignError, Source
@@ -35,8 +36,8 @@ _BLOCK_SECONDS = 20
 _AROUND = _PITCH_WINDOW // 2 + 1
 """Samples needed on either side of a frame's centre."""
 _READ = 1 << 16
-_SOME = 128
-"""Windows transformed at a time: they overlap many times over, so all at once are a lot of memory."""
+_LONG = 800
+"""Samples from which a window sees hardly any change from one fine frame to the next: every other one tells of all."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,17 @@ class Spectra:
 def spectra(source: Source, rate: int) -> Spectra:
     """Read a source once, in blocks. Raises AlignError for samples that are not numbers."""
     seconds = source.frames / rate
-    fine, pitches, bands = analyses = (_Fine(seconds), _Pitches(seconds), _Bands(seconds))
-    with ThreadPoolExecutor(len(analyses)) as pool:  # most of each is arithmetic that leaves the others alone
+    fine, pitches, bands = _Fine(seconds), _Pitches(seconds), _Bands(seconds)
+    with ThreadPoolExecutor(1) as pool:
+        pushed: Future[None] | None = None
         for start, samples in _blocks(source, rate):
-            for pushed in [pool.submit(analysis.push, start, samples) for analysis in analyses]:
+            if pushed is not None:
                 pushed.result()
+            pushed = pool.submit(fine.push, start, samples)  # as much work as all else
+            pitches.push(start, samples)
+            bands.push(start, samples)
+        if pushed is not None:
+            pushed.result()
     return Spectra(bands.found, bands.power, pitches.found, fine.found, seconds)
 
 
@@ -91,84 +98,114 @@ def _mono(source: Source, rate: int) -> Iterator[Singles]:
         yield samples if resampler is None else resampler.resample_chunk(samples, last=start + count == source.frames)
 
 
-class _Analysis:
-    """Frames at an even pace through the blocks."""
+class _Lens:
+    """A window, and the bands that are looked at through it."""
 
-    def __init__(self, seconds: float, per_second: int) -> None:
+    def __init__(self, shape: NDArray[np.float64], size: int, bank: Singles) -> None:
+        self.length = len(shape)
+        self._shape, self._size = shape.astype(np.float32), size
+        self._bank, self._squares_bank = bank, np.repeat(bank, 2, axis=0)
+
+    def magnitudes(self, windows: Singles) -> Singles:
+        """(frames, samples), which are written over, to (frames, bands)."""
+        return np.abs(self._transformed(windows)) @ self._bank
+
+    def powers(self, windows: Singles) -> Singles:
+        """(frames, samples), which are written over, to (frames, bands)."""
+        parts = self._transformed(windows).view(np.float32)
+        parts *= parts
+        return parts @ self._squares_bank
+
+    def _transformed(self, windows: Singles) -> NDArray[np.complex64]:
+        """numpy's own takes up to nine times as long for many windows in single precision."""
+        from scipy.fft import rfft
+
+        windows *= self._shape
+        return np.asarray(rfft(windows, self._size, axis=1, overwrite_x=True), np.complex64)
+
+
+class _Analysis:
+    """Frames at an even pace through the blocks, some at a time: they overlap, so all at once are a lot of memory."""
+
+    def __init__(self, seconds: float, per_second: int, some: int) -> None:
+        self._some = some
         self.count = int(seconds * per_second) + 1
         self._hop = RATE / per_second
         self._next = 0
 
-    def _windows(self, start: int, samples: Singles, length: int) -> Iterator[tuple[slice, Singles]]:
-        """Frames in this block, some at a time, and (frames, length) samples about their centres."""
+    def _frames(self, start: int, samples: Singles) -> Iterator[NDArray[np.intp]]:
+        """The numbers of the frames in this block, some at a time."""
         block = len(samples) - 2 * _AROUND
         stop = min(self.count, int(np.ceil((start + block) / self._hop)))
-        if stop <= self._next:
-            return
-        views = np.lib.stride_tricks.sliding_window_view(samples, length)
-        for first in range(self._next, stop, _SOME):
-            frames = np.arange(first, min(first + _SOME, stop))
-            centres = np.rint(frames * self._hop).astype(np.intp) - start + _AROUND
-            yield slice(first, first + len(frames)), views[centres - length // 2]
-        self._next = stop
+        for first in range(self._next, stop, self._some):
+            yield np.arange(first, min(first + self._some, stop))
+        self._next = max(self._next, stop)
+
+    def _around(self, frames: NDArray[np.intp], start: int, windows: Singles) -> Singles:
+        """Those of all windows of a block that have the frames as their centres, free to be written."""
+        centres = np.rint(frames * self._hop).astype(np.intp) - start + _AROUND
+        return np.asarray(windows[centres - windows.shape[1] // 2])
 
 
 class _Bands(_Analysis):
     def __init__(self, seconds: float) -> None:
-        super().__init__(seconds, PER_SECOND)
-        self._bank = _triangles(_BAND_WINDOW)
-        self._shape = np.hanning(_BAND_WINDOW).astype(np.float32)
+        super().__init__(seconds, PER_SECOND, 256)
+        self._lens = _Lens(np.hanning(_BAND_WINDOW), _BAND_WINDOW, _triangles(_BAND_WINDOW))
         self.found = np.zeros((self.count, BANDS), np.float32)
         self.power = np.zeros(self.count, np.float32)
 
     def push(self, start: int, samples: Singles) -> None:
-        for frames, windows in self._windows(start, samples, _BAND_WINDOW):
-            self.found[frames] = np.abs(_transformed(windows * self._shape)) @ self._bank
+        every = sliding_window_view(samples, _BAND_WINDOW)
+        for frames in self._frames(start, samples):
+            windows = self._around(frames, start, every)
             self.power[frames] = np.einsum("kn,kn->k", windows, windows) / np.float32(_BAND_WINDOW)
+            self.found[frames] = self._lens.magnitudes(windows)
 
 
 class _Pitches(_Analysis):
     def __init__(self, seconds: float) -> None:
-        super().__init__(seconds, PITCHES_PER_SECOND)
+        super().__init__(seconds, PITCHES_PER_SECOND, 32)
         hz = np.fft.rfftfreq(_PITCH_WINDOW, 1 / RATE)
         semitone = np.rint(69.0 + 12.0 * np.log2(np.maximum(hz, 1.0) / 440.0)).astype(np.intp) - LOWEST_PITCH
-        self._bins = np.flatnonzero((semitone >= 0) & (semitone < PITCHES))
-        self._map = np.zeros((len(self._bins), PITCHES), np.float32)
-        self._map[np.arange(len(self._bins)), semitone[self._bins]] = 1.0
-        self._shape = np.hanning(_PITCH_WINDOW).astype(np.float32)
+        bank = np.asarray(semitone[:, None] == np.arange(PITCHES), np.float32)
+        self._lens = _Lens(np.hanning(_PITCH_WINDOW), _PITCH_WINDOW, bank)
         self.found = np.zeros((self.count, PITCHES), np.float32)
 
     def push(self, start: int, samples: Singles) -> None:
-        for frames, windows in self._windows(start, samples, _PITCH_WINDOW):
-            found = _transformed(windows * self._shape)[:, self._bins]
-            self.found[frames] = np.sqrt((found.real**2 + found.imag**2) @ self._map)
+        every = sliding_window_view(samples, _PITCH_WINDOW)
+        for frames in self._frames(start, samples):
+            self.found[frames] = np.sqrt(self._lens.powers(self._around(frames, start, every)))
 
 
 class _Fine(_Analysis):
     def __init__(self, seconds: float) -> None:
-        super().__init__(seconds, FINE_PER_SECOND)
-        self._parts = [
-            (length, size, np.hanning(length + 2)[1:-1].astype(np.float32), _boxes(size, bands, low) / length)
+        super().__init__(seconds, FINE_PER_SECOND, 256)
+        self._lenses = [
+            _Lens(np.hanning(length + 2)[1:-1], size, _boxes(size, bands, low) / np.float32(length))
             for length, size, bands, low in FINE
         ]
-        self._longest = max(length for length, *_ in self._parts)
         self.found = np.zeros((self.count, FINE_BANDS), np.float16)
 
     def push(self, start: int, samples: Singles) -> None:
-        for frames, windows in self._windows(start, samples, self._longest):
+        views = [sliding_window_view(samples, lens.length) for lens in self._lenses]
+        for frames in self._frames(start, samples):
+            first, last = int(frames[0]), int(frames[-1])
+            others = np.arange(first // 2, (last + 1) // 2 + 1) * 2
             powers = []
-            for length, size, shape, bank in self._parts:
-                first = (self._longest - length) // 2
-                found = _transformed(windows[:, first : first + length] * shape, size)
-                powers.append((found.real**2 + found.imag**2) @ bank)
+            for lens, view in zip(self._lenses, views, strict=True):
+                if lens.length < _LONG:
+                    powers.append(lens.powers(self._around(frames, start, view)))
+                else:
+                    power = _between(lens.powers(self._around(others, start, view)))
+                    powers.append(power[first % 2 :][: len(frames)])
             self.found[frames] = np.log10(np.concatenate(powers, axis=1) + 1e-12)
 
 
-def _transformed(windows: Singles, size: int | None = None) -> NDArray[np.complex64]:
-    """Along the last axis; numpy's own takes up to nine times as long for many windows in single precision."""
-    from scipy.fft import rfft
-
-    return np.asarray(rfft(windows, size, axis=1), np.complex64)
+def _between(rows: Singles) -> Singles:
+    """Rows with the mean of each two between them."""
+    found = np.repeat(rows, 2, axis=0)[:-1]
+    found[1::2] = 0.5 * (rows[:-1] + rows[1:])
+    return found
 
 
 def band_centres() -> NDArray[np.float64]:

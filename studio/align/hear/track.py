@@ -24,7 +24,7 @@ _WEIGHT = 5.0
 """Of a second: much less than all of its frames, for neighbours tell much the same, and a wrong guess lasts."""
 _REACH, _AROUND = 0.3, 2.5
 """Units within which likely places correct the path's, and over how many on either side that is averaged."""
-_SOME = 4096
+_SOME = 2048
 """Frames scored at a time."""
 
 
@@ -96,68 +96,91 @@ def _between(shape: BarShape) -> NDArray[np.float32]:
 
 
 class _Model:
-    """States are frames within a unit, for each unit of the bar and each length of it."""
+    """A course goes from unit to unit of the bar, each of one of some lengths in frames.
+
+    So what a whole unit is worth is known before it is decided which follow one another (a semi-Markov chain), for
+    many frames at once.
+    """
 
     def __init__(self, units: int, lengths: NDArray[np.intp], prior: Floats) -> None:
         self._units, self._lengths, self._prior = units, lengths, prior
-        tempos = len(lengths)
-        sizes = np.tile(lengths, units)
-        self._entry = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        self._exit = self._entry + sizes - 1
-        self._states = int(sizes.sum())
-        inside = np.concatenate([np.arange(size) for size in sizes])
-        unit = np.repeat(np.repeat(np.arange(units), tempos), sizes)
-        each = np.repeat(sizes, sizes)
-        self._place = (unit * BINS + (2 * inside * BINS + each) // (2 * each)) % (units * BINS)
+        self._longest = int(lengths.max())
         change = np.abs(lengths[:, None] / lengths[None, :] - 1.0)  # from column to row
         self._change = (-_STEADINESS * change).astype(np.float32)  # no cost for going on: slow bars are no better
 
     def best(self, channels: NDArray[np.float32], nats: NDArray[np.float32]) -> tuple[list[tuple[int, int]], float]:
-        """The units that begin along the best course, as (frame, unit), and its score.
+        """The units that begin along the best course, as (frame, unit), and its score. The first may have begun
+        before frame 0, and the last may end after the sound.
 
         channels: (frames, channels) observed; nats: (channels, places in the bar) that one unit of each is worth.
         """
-        units, tempos = self._units, len(self._lengths)
-        start = np.repeat(self._prior[None, :], units, axis=0).ravel()
-        value = np.repeat(start, np.tile(self._lengths, units)).astype(np.float32)
-        scores = channels[:_SOME] @ nats
-        value += scores[0][self._place]
-        came = np.zeros((len(channels), units, tempos), np.int16)
-        leaving = np.roll(self._exit.reshape(units, tempos), 1, axis=0)
-        options = np.empty((units, tempos, tempos), np.float32)
-        best = np.empty((units, tempos), np.intp)
-        total = 0.0
-        moved = np.empty_like(value)
-        observed = np.empty_like(value)
-        for frame in range(1, len(channels)):
-            if frame % _SOME == 0:
-                scores = channels[frame : frame + _SOME] @ nats
-            np.add(value[leaving][:, None, :], self._change, out=options)  # (unit, to, from)
-            options.argmax(axis=2, out=best)
-            came[frame] = best
-            moved[1:] = value[:-1]
-            moved[self._entry] = options.max(axis=2).ravel()
-            np.take(scores[frame % _SOME], self._place, out=observed)
-            np.add(moved, observed, out=value)
-            if frame % 256 == 0:  # keeps single precision enough
-                top = float(value.max())
-                total += top
-                value -= np.float32(top)
-        state = int(value.argmax())
-        return self._back(state, came), total + float(value[state])
+        count, longest = len(channels), self._longest
+        shape = (self._units, len(self._lengths))
+        # What the best course is worth to which a unit begins at a frame; the last `longest` of these are kept.
+        begun = np.empty((_SOME + longest, *shape))
+        begun[: longest + 1] = self._prior
+        came = np.zeros((count, *shape), np.int16)
+        for start in range(0, count, _SOME):
+            stop = min(start + _SOME, count)
+            worth = self._worth(channels, nats, start, stop + longest if stop == count else stop)
+            self._follow(begun, came[start:stop], worth, 1 if start == 0 else 0)
+            begun[:longest] = begun[stop - start : stop - start + longest].copy()
+        # Of every unit that is not over when the sound is.
+        at = np.arange(longest)[:, None, None]
+        from_frame = at - self._lengths + longest
+        ended = self._taken(begun, np.minimum(from_frame, longest - 1))
+        ended += worth[:, :, -longest:].transpose(2, 0, 1)
+        ended[np.broadcast_to(from_frame >= longest, ended.shape)] = -np.inf
+        last, unit, tempo = np.unravel_index(int(ended.argmax()), ended.shape)
+        frame = count + int(last) - int(self._lengths[tempo])
+        return self._back(frame, int(unit), int(tempo), came), float(ended[last, unit, tempo])
 
-    def _back(self, state: int, came: NDArray[np.int16]) -> list[tuple[int, int]]:
-        tempos = len(self._lengths)
-        slot = int(np.searchsorted(self._entry, state, side="right")) - 1
-        frame = len(came) - 1 - (state - int(self._entry[slot]))
-        begins: list[tuple[int, int]] = []
-        while True:
-            unit, tempo = divmod(slot, tempos)
+    def _follow(self, begun: Floats, came: NDArray[np.int16], worth: NDArray[np.float32], first: int) -> None:
+        """Fill in what begins with some frames, from the `first` of them on, and which length came before it."""
+        step = int(self._lengths.min())  # what begins in so few frames does not depend on one another
+        for low in range(first, len(came), step):
+            high = min(low + step, len(came))
+            ended = self._taken(begun, np.arange(low, high)[:, None, None] - self._lengths + self._longest)
+            ended += worth[:, :, low:high].transpose(2, 0, 1)
+            top = ended.max(axis=(1, 2), keepdims=True)  # against which single precision is enough
+            before = np.roll((ended - top).astype(np.float32), 1, axis=1)
+            options = before[:, :, None, :] + self._change  # (frame, unit, to, from)
+            came[low:high] = options.argmax(axis=3)
+            begun[low + self._longest : high + self._longest] = options.max(axis=3) + top
+
+    def _taken(self, begun: Floats, frames: NDArray[np.intp]) -> Floats:
+        """(frames, units, lengths) of what began at a frame for each length, (frames, 1, lengths)."""
+        units, tempos = np.arange(self._units)[:, None], np.arange(len(self._lengths))
+        return np.asarray(begun[frames, units, tempos])
+
+    def _worth(
+        self, channels: NDArray[np.float32], nats: NDArray[np.float32], start: int, stop: int
+    ) -> NDArray[np.float32]:
+        """(units, lengths, frames): what a unit tells that ends right before each frame from `start` to `stop`; there
+        is nothing to tell before and after the sound."""
+        count, longest = stop - start, self._longest
+        seen = channels[max(0, start - longest) : max(0, stop - 1)]
+        places = np.zeros((nats.shape[1], longest + count), np.float32)
+        skip = max(0, longest - start)
+        places[:, skip : skip + len(seen)] = nats.T @ seen.T
+        each = places.reshape(self._units, BINS, -1)
+        found = np.empty((self._units, len(self._lengths), count), np.float32)
+        for number, length in enumerate(self._lengths.tolist()):
+            inside = np.arange(length)
+            bins = ((2 * inside * BINS + length) // (2 * length)).tolist()
+            total = each[:, 0, longest - length : longest - length + count].copy()
+            for at, place in enumerate(bins[1:], start=longest - length + 1):
+                total += each[:, place, at : at + count]
+            found[:, number] = total
+        return found
+
+    def _back(self, frame: int, unit: int, tempo: int, came: NDArray[np.int16]) -> list[tuple[int, int]]:
+        """The units from the first to the one that begins at `frame`."""
+        begins = [(frame, unit)]
+        while frame > 0:
+            tempo = int(came[frame, unit, tempo])
+            unit = (unit - 1) % self._units
+            frame -= int(self._lengths[tempo])
             begins.append((frame, unit))
-            if frame <= 0:
-                break
-            before = (unit - 1) % self._units
-            slot = before * tempos + int(came[frame, unit, tempo])
-            frame -= int(self._lengths[slot % tempos])
         begins.reverse()
         return begins

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
 
 from studio.align.move.reading import Reader
 from studio.align.values import Floats, Material, Source
@@ -24,6 +25,7 @@ TONAL = {Material.PERCUSSIVE: 0.66, Material.PITCHED: 0.62, Material.SUSTAINED: 
 """From this tonality on a sound is vocoded (tests/bench/stretch_quality.py has the figures on either side)."""
 _FRAME_SECONDS = 0.064
 _PLACES = 96
+_SOME = 8  # that are looked at together
 _BANDS = 24
 _LOWEST, _HIGHEST = 60.0, 8000.0
 _FLOOR = 1e-6
@@ -41,25 +43,32 @@ def tonality(source: Source, rate: int, onsets: Floats) -> float:
     size = scipy.fft.next_fast_len(max(16, round(_FRAME_SECONDS * rate)), real=True)
     hop = size // 4
     reader = Reader(source)
-    window = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+    window = np.asarray(np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2, np.float32)
     frequencies = scipy.fft.rfftfreq(size, 1.0 / rate)
     bands = np.geomspace(_LOWEST, min(_HIGHEST, 0.4 * rate), _BANDS + 1)
     edges = np.unique(np.searchsorted(frequencies, bands))
+    begins = np.rint(_moments(source.frames, size + 2 * hop, onsets)).astype(int).tolist()
     power, regular = [], []
-    for begin in _moments(source.frames, size + 2 * hop, onsets):
-        audio = reader.read(int(begin), size + 2 * hop).mean(axis=0, dtype=np.float64)
-        oldest, old, new = (scipy.fft.rfft(audio[at : at + size] * window) for at in (0, hop, 2 * hop))
-        led = (2.0 * np.abs(old) - np.abs(oldest)) * np.exp(1j * (2.0 * np.angle(old) - np.angle(oldest)))
-        off = np.abs(new - led) / np.maximum(np.abs(new) + np.abs(led), 1e-30)
-        energy = np.square(np.abs(new))
-        power.append(np.add.reduceat(energy, edges)[:-1])
-        regular.append(np.add.reduceat(energy * (1.0 - off), edges)[:-1])
-    loud = np.array(power)
-    if len(loud) == 0 or loud.max() <= 0.0:
+    for first in range(0, len(begins), _SOME):
+        audio = np.stack([reader.read(at, size + 2 * hop).mean(axis=0) for at in begins[first : first + _SOME]])
+        frames = sliding_window_view(audio, size, axis=1)[:, ::hop].swapaxes(0, 1)
+        oldest, old, new = np.asarray(scipy.fft.rfft(frames * window), np.complex64)
+        # As much further and louder than before as that was than before it: no angle needs to be known for it.
+        size_before, size_now, size_new = np.abs(oldest), np.abs(old), np.abs(new)
+        led = (2.0 * size_now - size_before) * (old * old * np.conj(oldest))
+        led /= np.maximum(size_now * size_now * size_before, 1e-30)
+        energy = np.square(size_new)
+        off = np.abs(new - led) / np.maximum(size_new + np.abs(led), 1e-30)
+        power.append(np.add.reduceat(energy, edges, axis=1)[:, :-1])
+        regular.append(np.add.reduceat(energy * (1.0 - off), edges, axis=1)[:, :-1])
+    if not power:
+        return 0.0
+    loud, steady = np.concatenate(power).astype(np.float64), np.concatenate(regular)
+    if loud.max() <= 0.0:
         return 0.0
     loud = np.where(loud > _FLOOR * loud.max(), loud, 0.0)
     weight = loud**_LOUDNESS
-    share = np.divide(np.array(regular), loud, out=np.zeros_like(loud), where=loud > 0)
+    share = np.divide(steady, loud, out=np.zeros_like(loud), where=loud > 0)
     return float((weight * share).sum() / weight.sum())
 
 
