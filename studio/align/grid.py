@@ -19,6 +19,9 @@ from studio.song.timeline import Timeline
 
 Floats = NDArray[np.float64]
 
+EDGE_S = 0.010
+"""A file that ends this near to a bar's end is as long as its bars."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -87,6 +90,15 @@ class Grid:
     def bpm(self) -> float:
         """The mean tempo in quarter notes a minute."""
         return 60.0 * float(self.beats) / (self.tempo.seconds(self.start + self.beats) - self.tempo.seconds(self.start))
+
+    def ends_bar(self, seconds: float) -> bool:
+        """Whether a sound that begins with bar 1 and lasts so long is as long as whole bars, a bar at least, to within
+        `EDGE_S`. Past the grid's end its last meter goes on."""
+        starts = [float(start) for start in self.bar_starts]
+        at, last = float(self.beat_at(seconds * self.rate)), float(self.meters[-1].bar_beats)
+        after = starts[-1] + max(0, round((at - starts[-1]) / last)) * last
+        ends = self.frame_at(np.array([*starts[1:], after])) / self.rate
+        return bool(np.abs(ends - seconds).min() <= EDGE_S)
 
     def exact_frame(self, beat: Fraction) -> int:
         """The frame of a position. Positions before the tempo map's beginning have its first tempo."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from studio.align.fit import Piece, Plan
+from studio.align.grid import EDGE_S
 from studio.align.move import choose_method, render
 from studio.align.move.render import whole_shift
 from studio.align.seam import CONTEXT_S, REACH_S, Laid, seam_score
@@ -17,8 +18,6 @@ from studio.align.values import AlignError, Audio, Floats, Material, Source, War
 
 AROUND_S = REACH_S + 0.020
 """How much real sound is moved on either side of a piece, for its joins."""
-EDGE_S = 0.010
-"""A file that ends this near to its last bar's end is as long as its bars."""
 MOST_IN_MEMORY = 1 << 29
 """Bytes of moved sound that are kept in memory: 23 minutes of stereo at 48 kHz."""
 

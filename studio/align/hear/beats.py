@@ -37,8 +37,9 @@ _FEWEST = 3
 _SIMPLER = 1.06
 _AS_GOOD_S = 0.0004
 """A simpler course is taken when it predicts attacks this much worse at most (factor, and seconds added)."""
-_SAME_SHARP_S, _SAME_SOFT_S = 0.0025, 0.03
-"""The grid itself is taken when the course found is nowhere further from it: for clicks, and more for swells."""
+_SAME_SHARP_S, _SAME_SOFT_S, _SAME_WHOLE_S = 0.0025, 0.03, 0.07
+"""The grid itself is taken when the course found is nowhere further from it: for clicks, more for swells, and still
+more for swells in a sound that is as long as its bars."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,22 @@ def settle(rough: BeatMap, onsets: Onsets, unit: float) -> BeatMap:
     return current
 
 
-def choose(settled: BeatMap, onsets: Onsets, unit: float, grid: Grid) -> Course:
-    """The simplest course near `settled`, whose beat 0 is the downbeat of bar 1, that explains the onsets."""
+def choose(
+    settled: BeatMap, onsets: Onsets, unit: float, grid: Grid, *, as_long: bool = False, few: bool = False
+) -> Course:
+    """The simplest course near `settled`, whose beat 0 is the downbeat of bar 1, that explains the onsets.
+
+    as_long: whether the sound is as long as its bars, as one is that was cut on the grid; few: whether its onsets are
+    too few to follow a tempo that changes."""
     sharp = has_attacks(onsets)
     points = _assign(settled, onsets, unit, coarse=not sharp)
     points = _without_offsets(settled, points) if sharp else points
     if len(points.seconds) < _FEWEST:
         return Course("drift", settled, float("inf"))
-    return _chosen(points, _knots(settled, unit), unit, grid, onsets, settled)
+    soft = _SAME_WHOLE_S if as_long else _SAME_SOFT_S
+    same = soft + (_SAME_SHARP_S - soft) * _median(onsets.sharpness, onsets.strength + 1e-9)
+    freedom = () if few else _STIFFNESS if sharp else _STIFFNESS[:1]
+    return _chosen(points, _knots(settled, unit), unit, grid, settled, freedom, same)
 
 
 def _knots(rough: BeatMap, unit: float) -> Floats:
@@ -189,15 +198,19 @@ def _safe(knots: Floats, times: Floats, otherwise: BeatMap) -> BeatMap:
     return BeatMap(times, knots) if np.all(np.diff(times) > 1e-4) else otherwise
 
 
-def _chosen(points: _Points, knots: Floats, unit: float, grid: Grid, onsets: Onsets, rough: BeatMap) -> Course:
-    """The simplest course that predicts the attacks as well as any."""
+def _chosen(
+    points: _Points, knots: Floats, unit: float, grid: Grid, rough: BeatMap, freedom: tuple[float, ...], same: float
+) -> Course:
+    """The simplest course that predicts the attacks as well as any. `freedom`: the stiffnesses that are tried, none for
+    straight courses; `same`: seconds by which one may differ from the grid itself and be taken for it."""
     there = (knots >= points.beats.min() - unit) & (knots <= points.beats.max() + unit)
     inside = knots[there]
-    found = _candidates(points, inside, unit, grid, has_attacks(onsets))
+    found = _candidates(points, inside, unit, grid, freedom)
     # A simpler course is another reading of the same beats, not of others.
     reach = _STRAY * float(np.diff(rough.seconds_at(inside)).mean())
     courses = [(kind, fit, fit(points)(inside)) for kind, fit in found]
-    courses = [one for one in courses if np.abs(one[2] - rough.seconds_at(inside)).max() < reach]
+    if freedom:  # else the one that was found wanders more than the sound does
+        courses = [one for one in courses if np.abs(one[2] - rough.seconds_at(inside)).max() < reach]
     if not courses:
         return Course("drift", rough, _median(np.abs(points.seconds - rough.seconds_at(points.beats)), points.weights))
     folds = _folds(points)
@@ -208,9 +221,7 @@ def _chosen(points: _Points, knots: Floats, unit: float, grid: Grid, onsets: Ons
     beat_map = _safe(inside, times, rough)
     spread = _median(np.abs(points.seconds - beat_map.seconds_at(points.beats)), points.weights)
     own = grid.frame_at(inside) / grid.rate
-    sharp = _median(onsets.sharpness, onsets.strength + 1e-9)
-    limit = _SAME_SOFT_S + (_SAME_SHARP_S - _SAME_SOFT_S) * sharp
-    if np.abs(times - own).max() < limit:
+    if np.abs(times - own).max() < same:
         return Course("grid", BeatMap(own, inside), spread)
     if kind == "shift":
         frames = np.rint((times - own)[0] * grid.rate)
@@ -221,7 +232,9 @@ def _chosen(points: _Points, knots: Floats, unit: float, grid: Grid, onsets: Ons
 _Fit = Callable[[_Points], Callable[[Floats], Floats]]
 
 
-def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid, sharp: bool) -> list[tuple[str, _Fit]]:
+def _candidates(
+    points: _Points, knots: Floats, unit: float, grid: Grid, freedom: tuple[float, ...]
+) -> list[tuple[str, _Fit]]:
     """Courses from the simplest to the freest, each as a way to fit it to attacks."""
 
     def own(beats: Floats) -> Floats:
@@ -250,9 +263,9 @@ def _candidates(points: _Points, knots: Floats, unit: float, grid: Grid, sharp: 
         s.bpm != s.bpm_end for s in grid.tempo.segments
     ):
         found.append(("steady", line(lambda beats: beats, 1)))
-    if len(points.seconds) >= 8:
+    if freedom and len(points.seconds) >= 8:
         found.append(("drift", line(lambda beats: beats, 2)))
-        found += [("drift", smooth(stiffness)) for stiffness in (_STIFFNESS if sharp else _STIFFNESS[:1])]
+        found += [("drift", smooth(stiffness)) for stiffness in freedom]
     return found
 
 

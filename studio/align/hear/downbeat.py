@@ -43,8 +43,11 @@ class Downbeat:
     """(candidates, len(EVIDENCE)): for learning the weights."""
 
 
-def find_downbeat(course: BeatMap, path: Path, heard: Features, onsets: Onsets, shape: BarShape, bars: int) -> Downbeat:
-    """The most likely bar line. `course` counts units from the first of `path` on; `bars` were asked for."""
+def find_downbeat(
+    course: BeatMap, path: Path, heard: Features, onsets: Onsets, shape: BarShape, bars: int, *, at_once: bool = False
+) -> Downbeat:
+    """The most likely bar line, or with `at_once` the first unit and what speaks for it. `course` counts units from the
+    first of `path` on; `bars` were asked for."""
     divisions = shape.divisions if has_attacks(onsets) else min(2, shape.divisions)
     offsets = np.arange(shape.units * divisions) / divisions
     likely = _likely(course, path, shape, offsets)
@@ -56,7 +59,7 @@ def find_downbeat(course: BeatMap, path: Path, heard: Features, onsets: Onsets, 
     votes = evidence @ np.array(WEIGHTS)
     likely = np.exp(votes - votes.max())
     likely /= likely.sum()
-    best = int(likely.argmax())
+    best = 0 if at_once else int(likely.argmax())
     return Downbeat(
         float(offsets[best]), float(likely[best]), float(votes[best]), bool(evidence[best, _COUNT]), offsets, evidence
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from studio.align.grid import Grid
 from studio.align.hear.bars import BarShape
 from studio.align.hear.beats import Course, choose, settle
 from studio.align.hear.downbeat import Downbeat, beginning, find_downbeat, last_attack
@@ -14,7 +15,7 @@ from studio.align.hear.features import Features, features
 from studio.align.hear.felt import felt_ratio
 from studio.align.hear.onsets import find_onsets, has_attacks, sound_span
 from studio.align.hear.spectra import spectra
-from studio.align.hear.track import Path, follow
+from studio.align.hear.track import Path, along, follow
 from studio.align.values import BeatMap, Floats, Heard, Material, Onsets, Pulse, Source, Wish
 
 _ANY_TEMPO, _NEAR_TEMPO = 2**0.5, 1.12
@@ -36,6 +37,12 @@ _AS_ASKED, _SURELY = 0.05, 2.0
 COURSE_WEIGHTS = {"gain": 3.0, "gain_seconds": 0.045, "apart": -1.04, "votes": 0.63, "count": 4.27}
 """What speaks for a course: nats a frame, also times the seconds, distance from the tempo asked for, evidence for its
 bar lines, the number of bars asked for. Learned from the benchmark's tuning set."""
+_LONG_S = 30.0
+_AS_IT_IS, _AS_IT_IS_FEW = 2.0, 6.0
+"""Nats that speak for the grid itself where a sound is as long as its bars, and where hardly anything begins in it
+either. Files are cut so on purpose; but takes of models are as well, which have any tempo."""
+_FEW = 0.3
+"""Onsets to a unit below which the network's places are all that tells of a course, and they wander."""
 _DRIFTS = 0.003
 """Of the tempo: one that changes by less is steady."""
 
@@ -59,7 +66,8 @@ def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
         return _without_pulse(heard, onsets)
     reading = max(found, key=lambda one: one.likelihood)
     settled = _from_bar_one(reading, onsets, beginning(heard, onsets), shape, wish.grid.bars)
-    course = choose(settled, reading.marks, float(shape.unit), wish.grid)
+    whole = wish.grid.ends_bar(heard.seconds)
+    course = choose(settled, reading.marks, float(shape.unit), wish.grid, as_long=whole, few=reading.few)
     gathered = _gathered(course, onsets, shape)
     if reading.path.gain + _GATHERED * gathered < _LEAST_PULSE:
         return _without_pulse(heard, onsets)
@@ -95,12 +103,17 @@ class Reading:
     downbeat: Downbeat
     traits: dict[str, float]
     """What speaks for it, beside its bar lines."""
+    few: bool
+    """Whether hardly anything begins in the sound: then its course is a straight line."""
+    as_it_is: bool = False
+    """Whether it is the grid itself, from the sound's first frame on."""
 
     @property
     def likelihood(self) -> float:
         """Nats that speak for it."""
         known = self.traits | {"votes": self.downbeat.votes, "count": float(self.downbeat.count)}
-        return sum(COURSE_WEIGHTS[name] * value for name, value in known.items())
+        own = (_AS_IT_IS_FEW if self.few else _AS_IT_IS) if self.as_it_is else 0.0
+        return own + sum(COURSE_WEIGHTS[name] * value for name, value in known.items())
 
 
 def readings(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) -> list[Reading]:
@@ -118,9 +131,9 @@ def readings(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) -> li
         units = settle(counted, marks, 1.0)
         downbeat = find_downbeat(units, path, heard, onsets, shape, wish.grid.bars)
         apart = math.log(units.bpm * float(shape.unit) / bpm) / spread
-        seconds = min(heard.seconds, 30.0)
+        seconds = min(heard.seconds, _LONG_S)
         traits = {"gain": path.gain, "gain_seconds": path.gain * seconds, "apart": apart**2}
-        return Reading(path, marks, units, downbeat, traits)
+        return Reading(path, marks, units, downbeat, traits, _few(onsets, path))
 
     first = read(bpm, reach, spread)
     if first is None:
@@ -132,13 +145,30 @@ def readings(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) -> li
         for ratio in _RATIOS:
             if abs(math.log(heard_bpm * ratio / bpm)) < min(_FARTHEST, math.log(reach)):
                 found += [one for one in (read(heard_bpm * ratio, _NEAR_RATIO, 10.0),) if one is not None]
+    if wish.felt_bpm is None and wish.from_bpm is None and wish.grid.ends_bar(heard.seconds):
+        found.append(_as_it_is(first, heard, onsets, shape, wish.grid))
     return found
+
+
+def _as_it_is(other: Reading, heard: Features, onsets: Onsets, shape: BarShape, grid: Grid) -> Reading:
+    """The grid itself as a reading of a sound that is as long as its bars; `other` is what was heard in it."""
+    unit = float(shape.unit)
+    count = np.arange(round(float(grid.beat_at(heard.seconds * grid.rate)) / unit) + 1, dtype=np.float64)
+    own = BeatMap(grid.frame_at(count * unit) / grid.rate, count)
+    path = along(own, other.path, heard, shape)
+    marks = _marks(onsets, path, beginning(heard, onsets), sound_span(heard)[1])
+    units = settle(own, marks, 1.0)
+    downbeat = find_downbeat(units, path, heard, onsets, shape, grid.bars, at_once=True)
+    traits = {"gain": path.gain, "gain_seconds": path.gain * min(heard.seconds, _LONG_S), "apart": 0.0}
+    return Reading(path, marks, units, downbeat, traits, _few(onsets, path), as_it_is=True)
 
 
 def _from_bar_one(reading: Reading, onsets: Onsets, begin: float, shape: BarShape, bars: int) -> BeatMap:
     """The course with the downbeat of bar 1 as beat 0: of the bar in which the sound begins, or of the next one if it
     begins in a bar's second half, or earlier and only so has as many bars as were asked for."""
     units, offset = reading.units, reading.downbeat.offset
+    if reading.as_it_is:
+        return BeatMap(units.seconds, units.beats * float(shape.unit))
     into = (float(units.beats_at(begin)) - offset) / shape.units
     whole = math.floor(into + 0.12 / shape.units)
     one_more = False
@@ -164,6 +194,10 @@ def _marks(onsets: Onsets, path: Path, begin: float, end: float) -> Onsets:
         joined(onsets.seconds, beats), joined(onsets.strength, _BEAT_STRENGTH), joined(onsets.low, 0.5),
         joined(onsets.sharpness, _BEAT_SHARPNESS),
     )  # fmt: skip
+
+
+def _few(onsets: Onsets, path: Path) -> bool:
+    return len(onsets) < _FEW * len(path.seconds)
 
 
 def _gathered(course: Course, onsets: Onsets, shape: BarShape) -> float:

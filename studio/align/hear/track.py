@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from studio.align.hear.bars import BINS, BarShape
 from studio.align.hear.features import Features
 from studio.align.hear.phases import FRAMES_A_UNIT, PLACES, likelihoods, view
+from studio.align.values import BeatMap
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +60,17 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     if len(frames) > 1:
         frames = _refined(frames, begins[0][1], likely, shape)
     return Path(frames / per_second, nats / (_WEIGHT * max(heard.seconds, 1.0)), likely, per_second)
+
+
+def along(units: BeatMap, other: Path, heard: Features, shape: BarShape) -> Path:
+    """A course that is given instead of looked for: its unit 0 is a downbeat. `other`: any course through `heard`."""
+    frames = np.arange(len(other.likely))
+    at = units.beats_at(frames / other.per_second) / shape.units * PLACES
+    low = np.floor(at).astype(np.intp)
+    share = at - low
+    nats = (1.0 - share) * other.likely[frames, low % PLACES] + share * other.likely[frames, (low + 1) % PLACES]
+    gain = float(nats.sum()) / (other.per_second * max(heard.seconds, 1.0))
+    return Path(units.seconds, gain, other.likely, other.per_second)
 
 
 def _refined(begins: Floats, first: int, likely: NDArray[np.float32], shape: BarShape) -> Floats:

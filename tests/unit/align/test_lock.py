@@ -41,6 +41,20 @@ def beaten(
     return 0.6 * out
 
 
+def swells(on: Grid, bars: Sequence[int] | Floats, attack: float) -> Audio:
+    """A chord of saws for each of the grid's bars that are given; each takes so many seconds to be at its loudest."""
+    time = np.arange(on.frames) / RATE
+    lines = on.frame_at([float(start) for start in on.bar_starts]) / RATE
+    out = np.zeros(on.frames)
+    for number in np.asarray(bars, int).tolist():
+        level = np.clip((time - lines[number]) / attack, 0.0, 1.0) * (time >= lines[number])
+        level *= np.clip((lines[number + 1] + 0.3 - time) / 0.3, 0.0, 1.0)
+        for semitone in ((-3, 1, 4), (-5, -1, 2), (-7, -3, 0), (-8, -4, -1))[number % 4]:
+            hz = 261.63 * 2.0 ** (semitone / 12)
+            out += level * sum(np.sin(2 * np.pi * hz * k * time + k) / k for k in (1, 2, 3))
+    return (0.08 * np.stack([out, out])).astype(np.float32)
+
+
 def locked(audio: Audio, wish: Wish) -> tuple[Aligned, Audio]:
     aligned = lock(audio, RATE, wish)
     return aligned, whole(aligned)
@@ -61,6 +75,28 @@ def test_what_is_aligned_already_comes_back_bit_for_bit(bpm: str, channels: int,
     assert aligned.report.moved is not None
     assert aligned.report.moved.method == "none"
     assert aligned.pickup_frames == 0
+
+
+@pytest.mark.parametrize("attack", [0.02, 0.3, 0.6])
+@pytest.mark.parametrize("bpm", ["90", "76.5"])
+def test_swells_that_are_as_long_as_their_bars_are_left_as_they_are(bpm: str, attack: float) -> None:
+    on = grid(4, bpm)
+    sound = swells(on, np.arange(4), attack)
+    aligned, y = locked(sound, Wish(on, fill=True))
+    assert y.tobytes() == sound.tobytes()
+    assert aligned.report.verdict is not Verdict.LOCKED
+
+
+@pytest.mark.parametrize("late", [0.5, 1.0])
+def test_being_as_long_as_its_bars_does_not_put_a_sound_on_them(late: float) -> None:
+    """As of takes, which are as long as they were asked for and have any tempo."""
+    on = grid(4, "120")
+    sound = np.ascontiguousarray(beaten(5, 112.0, late)[:, : on.frames])
+    aligned, _ = locked(sound, Wish(on, fill=True))
+    assert aligned.heard.bpm == pytest.approx(112.0, abs=0.05)
+    errors = aligned.report.after.errors
+    assert errors is not None
+    assert errors.p95_ms < 3.0
 
 
 def test_a_take_that_rings_gives_the_clip_that_takes_give() -> None:
