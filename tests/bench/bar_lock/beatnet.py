@@ -8,7 +8,8 @@ recurrent neural networks", ISMIR 2016). It needs, in an environment of its own:
     pip install torch && pip install --no-deps BeatNet==1.1.3 madmom-infer==0.2.0
 
 It is given every benefit of the doubt: it knows the meter, its tempo is looked for where bar lock's is, its constant
-lateness is taken out, and its beats are taken to move with `studio.align.move`, so that only what is heard differs.
+earliness is taken out, and its beats are moved by `studio.align.move`, so that only what is heard differs. Its first
+beat counts as bar 1: on the tuning set that is right more often than its own downbeats are (62 cases of 140, and 47).
 """
 
 from __future__ import annotations
@@ -32,9 +33,8 @@ RATE, HOP, WINDOW = 22_050, 441, 1411
 BANDS, LOWEST, HIGHEST = 24, 30, 17_000
 CELLS, LAYERS = 150, 2
 REACH = 2**0.5
-EARLY_S = 0.012
-"""By how much its beats are early in the middle, on the tuning set's drums."""
-SOUND_DB = -30.0
+EARLY_S = 0.005
+"""By how much its beats are early in the middle, on the tuning set."""
 MODEL = 1
 
 
@@ -62,17 +62,7 @@ def course_of(audio: Audio, grid: Grid) -> BeatMap | None:
     found = _decoder(shape.units, grid.bpm / unit)(_activations(mono))
     if len(found) < 2:
         return None
-    seconds, numbers = found[:, 0] + EARLY_S, found[:, 1].astype(int)
-    index = np.arange(len(seconds))
-    downbeats = index[numbers == 1]
-    bar_one = int(downbeats[0]) if len(downbeats) else 0
-    # A sound that begins more than half a bar before its first downbeat has one that was not heard.
-    loud = np.flatnonzero(np.abs(mono) > np.abs(mono).max() * 10 ** (SOUND_DB / 20))
-    pace = float(np.median(np.diff(seconds)))
-    begins = float(loud[0]) / RATE if len(loud) else 0.0
-    while seconds[bar_one if bar_one >= 0 else 0] + min(bar_one, 0) * pace - begins > 0.5 * shape.units * pace:
-        bar_one -= shape.units
-    return BeatMap(seconds, (index - bar_one) * unit)
+    return BeatMap(found[:, 0] + EARLY_S, np.arange(len(found)) * unit)
 
 
 @cache

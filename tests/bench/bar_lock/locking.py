@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from studio.align.seam import seam_score
-from tests.bench.bar_lock import material, peers
+from tests.bench.bar_lock import beatnet, material, peers
 from tests.bench.bar_lock.case import Case
 from tests.bench.bar_lock.ours import bar_lock
 from tests.bench.bar_lock.score import WORST_LOCKED_MS, Answer, bit_exact, lags, mapped
@@ -20,7 +21,9 @@ METHODS: Mapping[str, Callable[[Case], Answer]] = {
     "bar lock": bar_lock,
     "librosa beats + stretch": peers.librosa_beats,
     "nominal ratio + trim": peers.nominal_ratio,
+    "BeatNet's beats": beatnet.beatnet_beats,
 }
+INSTALLED = [name for name in METHODS if name != "BeatNet's beats" or find_spec("BeatNet") is not None]
 
 
 def scored(name: str, seed: int, methods: Sequence[str], cache: Path | None = None) -> list[Row]:

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=20, metavar="N", help="of each material")
     parser.add_argument("--only", nargs="+", choices=material.MATERIALS, default=material.MATERIALS, metavar="MATERIAL")
     parser.add_argument("--seed", type=int, nargs="+", help="these cases of --only instead")
-    parser.add_argument("--methods", nargs="+", choices=list(locking.METHODS), default=list(locking.METHODS))
+    parser.add_argument("--methods", nargs="+", choices=list(locking.METHODS), default=locking.INSTALLED)
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
     parser.add_argument("--cache", type=Path, metavar="DIR")
     parser.add_argument("--hear", action="store_true", help="score the hearing alone")
