@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.align.values import Floats, Source
+from studio.align.values import Floats, Source, as_one
 from studio.song.key import Key
 
 MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
@@ -159,7 +159,7 @@ def _lasting(source: Source, starts: NDArray[np.intp], length: int) -> Floats:
     windows = np.zeros((len(starts), length + half), np.float32)
     for row, start in zip(windows, starts.tolist(), strict=True):
         piece = source.read(start, min(length + half, source.frames - start))
-        row[: piece.shape[1]] = piece.mean(axis=0)
+        row[: piece.shape[1]] = as_one(piece)
     shape = np.hanning(length).astype(np.float32)
     first, second = (np.abs(rfft(windows[:, k : k + length] * shape, axis=1)) for k in (0, half))
     lasting: Floats = np.minimum(first, second).astype(np.float64)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from studio.align.values import Audio, Floats, Source
+from studio.align.values import Audio, Floats, Source, as_one
 
 ESTIMATE, SEPARATION = "band energy (estimate)", "separation"
 BASS_HZ = 180.0
@@ -77,7 +77,7 @@ def _estimated(source: Source, rate: int, role: str) -> float | None:
     lows = int(np.searchsorted(frequencies, 2 * BASS_HZ))
     strokes = low = high = 0.0
     for start, frames in _pieces(source.frames, round(PIECE_S * rate)):
-        spectrum = _spectrum(source.read(start, frames).mean(axis=0), size)
+        spectrum = _spectrum(as_one(source.read(start, frames)), size)
         energy = spectrum**2
         tones, noises = _medians(spectrum, MEDIAN) ** 2, _medians(spectrum.T, MEDIAN).T ** 2
         tonal = energy * tones / (tones + noises + 1e-20)

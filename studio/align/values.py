@@ -38,6 +38,16 @@ class Source(Protocol):
         ...
 
 
+_LEFT = 0.6
+
+
+def as_one(audio: Audio) -> Audio:
+    """(channels, frames) as (frames,), for listening: what lies in two channels with opposite signs stays audible."""
+    if len(audio) == 1:
+        return np.asarray(audio[0])
+    return np.asarray(np.float32(_LEFT) * audio[0] + np.float32(1.0 - _LEFT) * audio[1], np.float32)
+
+
 class Material(StrEnum):
     """What a sound is made of, for choosing how to hear and how to move it."""
 

@@ -14,7 +14,7 @@ import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from studio.align.values import AlignError, Source
+from studio.align.values import AlignError, Source, as_one
 
 Singles = NDArray[np.float32]
 
@@ -92,7 +92,7 @@ def _mono(source: Source, rate: int) -> Iterator[Singles]:
     resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32") if rate != RATE else None
     for start in range(0, source.frames, _READ):
         count = min(_READ, source.frames - start)
-        samples = source.read(start, count).mean(axis=0)
+        samples = as_one(source.read(start, count))
         if not np.isfinite(samples).all():
             raise AlignError("the sound holds samples that are not numbers (NaN or infinite); export it again")
         yield samples if resampler is None else resampler.resample_chunk(samples, last=start + count == source.frames)

@@ -9,7 +9,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 
 from studio.align.move.reading import Reader
-from studio.align.values import Floats, Material, Source
+from studio.align.values import Floats, Material, Source, as_one
 
 
 class Method(StrEnum):
@@ -50,7 +50,7 @@ def tonality(source: Source, rate: int, onsets: Floats) -> float:
     begins = np.rint(_moments(source.frames, size + 2 * hop, onsets)).astype(int).tolist()
     power, regular = [], []
     for first in range(0, len(begins), _SOME):
-        audio = np.stack([reader.read(at, size + 2 * hop).mean(axis=0) for at in begins[first : first + _SOME]])
+        audio = np.stack([as_one(reader.read(at, size + 2 * hop)) for at in begins[first : first + _SOME]])
         frames = sliding_window_view(audio, size, axis=1)[:, ::hop].swapaxes(0, 1)
         oldest, old, new = np.asarray(scipy.fft.rfft(frames * window), np.complex64)
         # As much further and louder than before as that was than before it: no angle needs to be known for it.

@@ -138,6 +138,13 @@ def test_a_wrong_tempo_and_a_late_start_are_put_right(bpm: float, zero: float) -
     assert aligned.report.after is not None
 
 
+def test_what_is_out_of_phase_is_heard_all_the_same() -> None:
+    one = beaten(4, 112.0)[:1]
+    aligned, _ = locked(np.concatenate((one, -one)), Wish(grid(4), fill=True))
+    assert aligned.heard.bpm == pytest.approx(112.0, abs=0.05)
+    assert aligned.report.verdict is Verdict.LOCKED
+
+
 def test_a_pickup_is_kept_before_bar_1_and_laid_over_the_end_of_a_loop() -> None:
     sound = beaten(4, zero=1.0, pickup=(1.0, 0.5))
     aligned, y = locked(sound, Wish(grid(), fill=True))
