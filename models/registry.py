@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from models.api import Engine, EngineError, TextEncoder
+from models.api.prompts import PromptEngine
 
 ENGINES = {"band": "models.band.engine:Band"}
+NEURAL = {"musicgen": "models.musicgen.engine:MusicGen"}
+"""Engines that need torch and a checkpoint's folder: `models.worker` hosts them."""
 TEXT_ENCODERS = {"minilm": "models.text.minilm:MiniLM"}
 
 
@@ -23,6 +27,24 @@ def load_engine(name: str) -> Engine:
     if name not in ENGINES:
         raise EngineError(f"engine {name[:40]!r} is not known; use one of {', '.join(ENGINES)}")
     engine: Engine = _load(ENGINES[name])()
+    return engine
+
+
+def neural_names() -> tuple[str, ...]:
+    """The neural engines that can be asked for."""
+    return tuple(NEURAL)
+
+
+def load_neural(name: str, folder: Path, device: str, dtype: str) -> PromptEngine:
+    """The neural engine of that name with the checkpoint in `folder`. Raises EngineError."""
+    if name not in NEURAL:
+        raise EngineError(f"engine {name[:40]!r} is not known; use one of {', '.join(NEURAL)}")
+    try:
+        engine: PromptEngine = _load(NEURAL[name])(folder, device, dtype)
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f"engine {name} needs {error.name}, which is not installed: pip install 'stemwright[neural]'"
+        ) from error
     return engine
 
 

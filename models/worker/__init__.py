@@ -1,0 +1,1 @@
+"""The process that hosts neural engines: `python -m models.worker`."""

@@ -1,0 +1,118 @@
+"""Takes jobs one after the other, tells how they go on, and hears at once when one is taken back.
+
+Messages (see `models.api.wire`), each with the job's `id`:
+
+    in   {"id", "do": "generate", "engine", "weights", "device", "dtype", "request"}, {"id", "do": "cancel"}
+    out  {"id", "is": "loading"}, {"id", "is": "step", "done", "of"}, {"id", "is": "done", "rate", "channels", ...} with
+         the sound as float32 frames behind it, {"id", "is": "cancelled"}, {"id", "is": "error", "says"}
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from models.api import Cancelled, EngineError, StemResult
+from models.api.prompts import PromptEngine, PromptRequest
+from models.api.wire import Message, WireError, receive, send
+from models.registry import load_neural
+
+
+class Host:
+    """One program's engines. It keeps the engine that it used last."""
+
+    def __init__(self, source: BinaryIO, out: BinaryIO) -> None:
+        self._source, self._out = source, out
+        self._jobs: SimpleQueue[Message | None] = SimpleQueue()
+        self._taken_back: set[int] = set()
+        self._gone = threading.Event()
+        self._loaded: tuple[tuple[str, ...], PromptEngine] | None = None
+
+    def serve(self) -> None:
+        """Work until the program ends, or stops speaking sense."""
+        listener = threading.Thread(target=self._listen, name="listener", daemon=True)
+        listener.start()
+        while (job := self._jobs.get()) is not None:
+            try:
+                self._work(job)
+            except BrokenPipeError:
+                return
+
+    def _listen(self) -> None:
+        try:
+            while (came := receive(self._source)) is not None:
+                message, _ = came
+                if message.get("do") == "cancel":
+                    self._taken_back.add(_number(message))
+                else:
+                    self._jobs.put(message)
+        except WireError:
+            pass  # what comes after a broken message cannot be told from it: the program is as good as gone
+        self._gone.set()
+        self._jobs.put(None)
+
+    def _work(self, job: Message) -> None:
+        number = _number(job)
+        try:
+            if job.get("do") != "generate":
+                raise EngineError(f"a job says do {job.get('do')!r:.40}, which is not known")
+            request = PromptRequest.from_json(_mapping(job.get("request")))
+            engine = self._engine(number, job)
+            result = engine.sound([request], self._stepping(number), lambda: self._cancelled(number))[0]
+        except Cancelled:
+            self._tell(number, "cancelled")
+        except EngineError as error:
+            self._tell(number, "error", says=str(error))
+        except MemoryError:
+            self._tell(number, "error", says="out of memory: make a shorter sound, or close other programs")
+        else:
+            self._finish(number, result)
+        self._taken_back.discard(number)
+
+    def _engine(self, number: int, job: Message) -> PromptEngine:
+        wanted = tuple(_text(job, name) for name in ("engine", "weights", "device", "dtype"))
+        if self._loaded is None or self._loaded[0] != wanted:
+            self._loaded = None  # before the next one is read: two may be more than fits
+            self._tell(number, "loading")
+            name, folder, device, dtype = wanted
+            self._loaded = wanted, load_neural(name, Path(folder), device, dtype)
+        return self._loaded[1]
+
+    def _stepping(self, number: int) -> Any:
+        return lambda done, of: self._tell(number, "step", done=done, of=of)
+
+    def _cancelled(self, number: int) -> bool:
+        return number in self._taken_back or self._gone.is_set()
+
+    def _finish(self, number: int, result: StemResult) -> None:
+        assert result.audio is not None
+        audio = np.ascontiguousarray(result.audio.T, "<f4")
+        self._tell(
+            number, "done", data=audio.tobytes(), rate=result.rate, channels=audio.shape[1], seed=result.seed,
+            engine=result.engine, version=result.version, weights=result.weights, parameters=dict(result.parameters),
+        )  # fmt: skip
+
+    def _tell(self, number: int, kind: str, data: bytes = b"", **more: Any) -> None:
+        send(self._out, {"id": number, "is": kind, **more}, data)
+
+
+def _number(message: Message) -> int:
+    number = message.get("id")
+    return number if type(number) is int else -1
+
+
+def _text(message: Message, name: str) -> str:
+    value = message.get(name)
+    if not isinstance(value, str) or len(value) > 4096 or "\0" in value:
+        raise EngineError(f"a job says {name} {value!r:.40}, which is no text")
+    return value
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise EngineError("a job has no request")
+    return value
