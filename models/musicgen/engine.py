@@ -16,6 +16,7 @@ from models.checkpoint import Checkpoint
 from models.codec.encodec import EnCodec
 from models.engine.decoder import Decoder
 from models.engine.generate import Order, generate
+from models.engine.int8 import in_int8
 from models.engine.sampling import Sampling
 from models.musicgen.layout import shape_of, weights_of
 from models.musicgen.words import Words
@@ -24,6 +25,7 @@ VERSION = "1"
 LONGEST_S = 30.0
 """What it was taught on: beyond that it loses the thread."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+INT8 = "int8"
 USUAL = Sampling(temperature=1.0, top_k=250, guidance=3.0)
 
 
@@ -32,15 +34,17 @@ class MusicGen:
 
     def __init__(self, folder: Path, device: str = "cpu", dtype: str = "float32") -> None:
         """Load what is in `folder`, laid out as Hugging Face publishes it. Raises EngineError."""
-        if dtype not in DTYPES:
-            raise EngineError(f"dtype {dtype!r:.20} is not known; use one of {', '.join(DTYPES)}")
+        if dtype not in (*DTYPES, INT8):
+            raise EngineError(f"dtype {dtype!r:.20} is not known; use one of {', '.join((*DTYPES, INT8))}")
         checkpoint = Checkpoint(folder)
         shape = shape_of(checkpoint.config)
-        self.name = folder.resolve().name
+        self.name, self._dtype = folder.resolve().name, dtype
         try:
             self._decoder = Decoder(shape).eval()
             self._decoder.load_state_dict(weights_of(shape, checkpoint))
-            self._decoder.to(device, DTYPES[dtype])
+            self._decoder.to(device, DTYPES.get(dtype, torch.float32))
+            if dtype == INT8:
+                in_int8(self._decoder)
         except (RuntimeError, AssertionError) as error:
             raise EngineError(f"device {device!r:.20}: {str(error).splitlines()[0]:.160}") from error
         self._words = Words(folder, checkpoint.config["text_encoder"], checkpoint.part("text_encoder."))
@@ -90,7 +94,7 @@ class MusicGen:
             parameters={
                 "prompt": request.prompt, "seconds": request.seconds, "guidance": way.guidance,
                 "temperature": way.temperature, "top_k": way.top_k, "top_p": way.top_p,
-                "dtype": str(self._decoder.embeddings.dtype).removeprefix("torch."),
+                "dtype": self._dtype,
             },
         )  # fmt: skip
 

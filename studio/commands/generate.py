@@ -38,7 +38,9 @@ def add(commands: Any) -> None:
     generate.add_argument("--top-k", metavar="K", help="draw from so many of the likeliest only")
     generate.add_argument("--top-p", metavar="P", help="draw from this share of what is likely only, 0 to 1")
     generate.add_argument("--device", metavar="D", default="cpu", help="cpu (the default), cuda, cuda:1, mps")
-    generate.add_argument("--dtype", metavar="T", default="float32", help="float32, bfloat16 or float16")
+    generate.add_argument(
+        "--dtype", metavar="T", default="float32", help="float32 (the default), bfloat16, float16 or, on a CPU, int8"
+    )
     generate.add_argument("--rate", metavar="HZ", help="of the file (default: the model's)")
     generate.add_argument("--lufs", metavar="L", help="loudness of the file, such as -18 (default: the model's)")
     generate.add_argument("--json", action="store_true", help="print what was made on standard output")

@@ -10,8 +10,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 collect_ignore_glob: list[str] = []
 try:
     import torch
+    import tqdm
 except ModuleNotFoundError:
     collect_ignore_glob.append("test_*.py")
+else:
+    tqdm.tqdm.monitor_interval = 0  # else the bars of a slow machine leave a thread behind
 
 
 @pytest.fixture(autouse=True)

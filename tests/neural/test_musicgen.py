@@ -62,6 +62,14 @@ def test_requests_of_one_batch_have_their_own_lengths_and_seeds(folder: Path) ->
     assert made[0].parameters["prompt"] == "rock drums"
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_fewer_bits_make_a_sound_too(folder: Path, dtype: str) -> None:
+    result = MusicGen(folder, dtype=dtype).sound([PromptRequest("rock", 0.5, 1)])[0]
+    assert result.audio is not None
+    assert np.isfinite(result.audio).all()
+    assert result.parameters["dtype"] == dtype
+
+
 def test_what_cannot_share_a_batch_or_be_made_is_refused(folder: Path) -> None:
     engine = MusicGen(folder)
     with pytest.raises(EngineError, match="share a batch"):
