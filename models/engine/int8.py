@@ -1,6 +1,5 @@
 """Weights of 8 bits on a CPU: a step reads all weights once, so that the fewer bytes they have the less time it takes.
 
-
 Weights are rounded for each output by itself, to the nearest of 255 steps of its largest weight; what comes in is
 rounded as it comes (dynamic quantization), each row by itself, so that no request changes another's numbers. The
 products are FBGEMM's (D. Khudia et al., "FBGEMM: enabling high-performance low-precision deep learning inference",
