@@ -1,7 +1,7 @@
 """Teaches the network that hears where in the bar a sound is (studio/align/hear/phases.py). Needs torch.
 
     python -m tests.bench.bar_lock.learn.bars --examples FOLDER --out studio/align/hear/data/phases.npz [--hold]
-        [--start FILE [--mean]]
+        [--start FILE [--share S]]
 
 `--hold` keeps some styles and patterns from learning, to see what becomes of music that was never heard.
 """
@@ -153,12 +153,15 @@ def figures(net: Phases, lessons: list[dict[str, Any]]) -> str:
     )
 
 
-def meant(learned: dict[str, np.ndarray], start: Path) -> dict[str, np.ndarray]:
-    """The mean of weights and of those from which they came, which is better than either on what neither has heard:
+def meant(learned: dict[str, np.ndarray], start: Path | None, share: float) -> dict[str, np.ndarray]:
+    """A mean of weights and of those from which they came, which is better than either on what neither has heard:
     P. Izmailov et al., "Averaging weights leads to wider optima and better generalization", UAI 2018."""
+    if start is None or share >= 1.0:
+        return learned
     with np.load(start) as stored:
-        pairs = {name: (stored[name].astype(np.float32), value.astype(np.float32)) for name, value in learned.items()}
-    return {name: ((before + after) / 2).astype(np.float16) for name, (before, after) in pairs.items()}
+        before = {name: stored[name].astype(np.float32) for name in learned}
+    mean = {name: before[name] + share * (value.astype(np.float32) - before[name]) for name, value in learned.items()}
+    return {name: value.astype(np.float16) for name, value in mean.items()}
 
 
 def main() -> None:
@@ -171,7 +174,7 @@ def main() -> None:
     options.add_argument("--hold", action="store_true")
     options.add_argument("--start", type=Path, help="weights to go on from")
     options.add_argument("--pace", type=float, default=3e-3, help="the highest learning rate")
-    options.add_argument("--mean", action="store_true", help="write the mean of what --start gave and what was learned")
+    options.add_argument("--share", type=float, default=1.0, help="of what was learned in the mean with --start's")
     given = options.parse_args()
     torch.manual_seed(0)
     random = np.random.default_rng(1)
@@ -205,7 +208,7 @@ def main() -> None:
             if strange:
                 print("  unknown:", figures(net, strange), flush=True)
             given.out.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(given.out, **(meant(net.weights(), given.start) if given.mean else net.weights()))
+            np.savez(given.out, **meant(net.weights(), given.start, given.share))
 
 
 if __name__ == "__main__":
