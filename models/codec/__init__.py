@@ -1,1 +1,1 @@
-"""Codecs: sound to tokens and back. Needs torch and transformers."""
+"""Codecs: tokens to sound. Needs torch and transformers."""

@@ -14,7 +14,7 @@ _RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".pa
 
 
 class EnCodec:
-    """Codes to sound and back; mono, or with two channels each coded by itself."""
+    """Codes to sound; mono, or with two channels each coded by itself."""
 
     def __init__(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], channels: int) -> None:
         """`config` and `weights` as Hugging Face publishes them. Raises EngineError where they do not fit."""
@@ -50,12 +50,6 @@ class EnCodec:
         sides = [codes[side :: self._channels] for side in range(self._channels)]
         heard = [self._codec.decode(side[None, None], [None]).audio_values[0, 0] for side in sides]
         return torch.stack(heard)
-
-    @torch.inference_mode()
-    def encode(self, audio: torch.Tensor, codebooks: int) -> torch.Tensor:
-        """(channels, samples) at `rate` to (codebooks, frames) codes, the inverse of `decode`."""
-        sides = [self._codec.encode(side[None, None]).audio_codes[0, 0] for side in audio.float()]
-        return torch.stack(sides, dim=1).flatten(0, 1)[:codebooks]
 
 
 def _renamed(name: str) -> str:
