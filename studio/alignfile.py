@@ -26,7 +26,7 @@ from studio.project.chunks import Loudness, Marker
 from studio.project.errors import ProjectError, os_problem
 from studio.project.project import Project
 from studio.project.wav import ClipInfo, write_wav
-from studio.scratch import ScratchSound
+from studio.scratch import Scratch
 from studio.song import Bar, Key, Meter, Song, SongError, Timeline
 
 BLOCK = 1 << 16
@@ -95,7 +95,7 @@ def align_file(order: Order, say: Say, cancel: Cancel) -> Clipped:
     _check_targets(order)
     song = None if order.project is None else _song(order.project)
     rate = order.rate or (None if song is None else song.rate)
-    with AudioFile(order.source, rate, lambda done: say(OPENED * done, "reading")) as source, ScratchSound() as scratch:
+    with AudioFile(order.source, rate, lambda done: say(OPENED * done, "reading")) as source, Scratch() as room:
         wish = Wish(
             _grid(order, song, source.rate), loop=order.loop, lufs=order.lufs, felt_bpm=order.felt_bpm,
             from_bpm=order.from_bpm, fill=order.bars is not None,
@@ -103,7 +103,7 @@ def align_file(order: Order, say: Say, cancel: Cancel) -> Clipped:
         part = LOCKED - OPENED
         aligned = lock(
             source, source.rate, wish, say=lambda done, words: say(OPENED + part * done, words), cancel=cancel,
-            scratch=scratch,
+            room=room,
         )  # fmt: skip
         report = _completed(aligned, order, song, source.warnings)
         start, warning = _start(aligned, song)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.means import running_mean
 from studio.align.values import Floats, Source, as_one
 from studio.song.key import Key
 
@@ -168,10 +169,8 @@ def _lasting(source: Source, starts: NDArray[np.intp], length: int) -> Floats:
 
 def _peaks(spectrum: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
     """Peaks that stand out: their bins (unrounded), magnitudes, and rows. The outer bins are neighbours only."""
-    from scipy.ndimage import uniform_filter1d
-
     middle, before, after = spectrum[:, 1:-1], spectrum[:, :-2], spectrum[:, 2:]
-    mean = uniform_filter1d(spectrum, 2 * AROUND + 1, axis=1, mode="nearest")[:, 1:-1]
+    mean = running_mean(spectrum, 2 * AROUND + 1)[:, 1:-1]
     found = (middle > before) & (middle >= after) & (middle > STANDS_OUT * mean) & (middle > 1e-6)
     row, column = np.nonzero(found)
     left, top, right = (np.log(values[row, column] + 1e-12) for values in (before, middle, after))

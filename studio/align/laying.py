@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
@@ -13,60 +11,38 @@ from studio.align.fit import Piece, Plan
 from studio.align.grid import EDGE_S
 from studio.align.move import choose_method, render
 from studio.align.move.render import whole_shift
+from studio.align.rows import Room, Rows
 from studio.align.seam import CONTEXT_S, REACH_S, Laid, seam_score
-from studio.align.values import AlignError, Audio, Floats, Material, Source, Warp
+from studio.align.values import Audio, Floats, Material, Source, Warp
 
 AROUND_S = REACH_S + 0.020
 """How much real sound is moved on either side of a piece, for its joins."""
-MOST_IN_MEMORY = 1 << 29
-"""Bytes of moved sound that are kept in memory: 23 minutes of stereo at 48 kHz."""
 
 
-class Scratch(Protocol):
-    """Where moved sound waits until it is read: one long sound that is added to at its end."""
+class Moved:
+    """Moved sound that waits until it is read."""
 
-    def append(self, audio: Audio) -> None:
-        """Add float32 (channels, frames), always of as many channels."""
-        ...
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
-    def read(self, start: int, frames: int) -> Audio:
-        """Frames `start` to `start + frames` of what was added."""
-        ...
-
-
-class InMemory:
-    """A scratch of limited size."""
-
-    def __init__(self) -> None:
-        self._pieces: list[Audio] = []
-        self._starts: list[int] = []
-        self._frames = self._bytes = 0
+    @property
+    def frames(self) -> int:
+        """How much there is of it."""
+        return len(self._rows)
 
     def append(self, audio: Audio) -> None:
-        """As of any scratch. Raises AlignError for more than MOST_IN_MEMORY bytes."""
-        self._bytes += audio.nbytes
-        if self._bytes > MOST_IN_MEMORY:
-            most = MOST_IN_MEMORY // (8 * 48_000 * 60)
-            raise AlignError(f"too long to be moved in memory (some {most} minutes); give a scratch on disk")
-        self._pieces.append(audio.copy())
-        self._starts.append(self._frames)
-        self._frames += audio.shape[1]
+        """Add float32 (channels, frames)."""
+        self._rows.append(audio.T)
 
     def read(self, start: int, frames: int) -> Audio:
-        """As of any scratch."""
-        first = bisect_right(self._starts, start) - 1
-        found: list[Audio] = []
-        for begin, piece in zip(self._starts[first:], self._pieces[first:], strict=True):
-            if begin >= start + frames and found:
-                break
-            found.append(piece[:, max(0, start - begin) : max(0, start + frames - begin)])
-        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+        """As of any source."""
+        return np.ascontiguousarray(self._rows.read(start, start + frames).T)
 
 
 class Kept:
     """A run of frames of something that is read from `offset` on, as frames `first` to `last` of the target."""
 
-    def __init__(self, store: Scratch | Source, channels: int, offset: int, first: int, last: int) -> None:
+    def __init__(self, store: Moved | Source, channels: int, offset: int, first: int, last: int) -> None:
         self.channels, self.first, self.last = channels, first, max(first, last)
         self._store, self._offset = store, offset
 
@@ -114,7 +90,7 @@ def lay(
     rate: int,
     attacks: Floats,
     material: Material,
-    store: Scratch,
+    room: Room,
     step: Callable[[float], None],
 ) -> tuple[list[Laid], str]:
     """Move every piece, with real sound around it for its joins.
@@ -129,7 +105,7 @@ def lay(
     whole = [_fills(piece, source.frames, rate) for piece in plan.pieces]
     endless = method is not None and any(whole) and leads_on(source, rate, attacks)
     laid: list[Laid] = []
-    kept = 0
+    store = Moved(room.rows(source.channels))
     for piece, by, fills in zip(plan.pieces, shifts, whole, strict=True):
         if by is not None:
             laid.append(Kept(source, source.channels, 0, by, by + source.frames))
@@ -140,11 +116,11 @@ def lay(
         ends = warp.target_at(np.array([0.0, sound.frames]))
         first = max(piece.start - piece.lead - around, math.floor(ends[0]))
         last = max(first, min(piece.stop + max(piece.ring, around), math.ceil(ends[1])))
+        kept = store.frames
         laid.append(Kept(store, source.channels, kept, first, last))
         for audio in render(sound, rate, warp, first, last, struck, material, method):
             store.append(audio)
-            kept += audio.shape[1]
-            step((piece.start + min(kept, piece.stop - piece.start)) / plan.grid.frames)
+            step((piece.start + min(store.frames - kept, piece.stop - piece.start)) / plan.grid.frames)
     if method is not None:
         return laid, method.value
     return laid, "shift" if any(shifts) else "none"

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from studio.align.fit import EARLY_S, Plan, attacks_of, fit
 from studio.align.hear import hear
-from studio.align.laying import InMemory, Scratch, lay
+from studio.align.laying import lay
 from studio.align.level import Levels, level
 from studio.align.prove import prove
 from studio.align.report import Report
+from studio.align.rows import InMemory, Room
 from studio.align.seam import Seamed, assemble
 from studio.align.start import without_hiss
 from studio.align.values import AlignError, Audio, Cancelled, Heard, Source, Wish
@@ -30,7 +31,7 @@ START_S = 0.005
 
 @dataclass(frozen=True)
 class Aligned:
-    """A sound on its bars. It is read from where it is kept: source and scratch must stay open as long."""
+    """A sound on its bars. It is read from where it is kept: source and room must stay open as long."""
 
     sound: Source
     rate: int
@@ -76,7 +77,7 @@ def lock(
     *,
     say: Say = silent,
     cancel: Cancel = never,
-    scratch: Scratch | None = None,
+    room: Room | None = None,
 ) -> Aligned:
     """Put a sound on the bars that are wished for.
 
@@ -85,20 +86,19 @@ def lock(
         rate: Hz, 8 to 384 kHz.
         say: told how much is done (0..1), and what.
         cancel: asked between blocks.
-        scratch: where sound waits that had to be moved; None keeps it in memory, where it must be short enough.
+        room: where sound that was moved waits, and what is heard; None is memory, for which it must be short enough.
 
     Raises:
         AlignError: a sound that cannot be read or stretched as asked.
         Cancelled: `cancel` said so.
     """
     source = _checked(sound, rate, wish)
-    work = _Work(say, cancel)
-    heard = hear(_Watched(source, work.stage(0.0, HEARD, "listening")), rate, wish)
+    work, room = _Work(say, cancel), room or InMemory()
+    heard = hear(_Watched(source, work.stage(0.0, HEARD, "listening")), rate, wish, room)
     heard = replace(heard, onsets=without_hiss(heard.onsets, source, rate))
     plan = fit(heard, source.frames, wish)
     attacks = attacks_of(heard.onsets) * rate
-    store = InMemory() if scratch is None else scratch
-    laid, method = lay(plan, source, rate, attacks, heard.material, store, work.stage(HEARD, MOVED, "moving"))
+    laid, method = lay(plan, source, rate, attacks, heard.material, room, work.stage(HEARD, MOVED, "moving"))
     seams = assemble(plan, laid, attacks, rate, loop=wish.loop, step=work.stage(MOVED, JOINED, "joining"))
     step = work.stage(JOINED, LEVELLED, "levelling")
     # A file that is as long as its bars was cut as it is wanted.
@@ -109,7 +109,7 @@ def lock(
         seams.voices, rate, wish.lufs, loop=wish.loop, edges=not as_it_is, attack=struck, step=step
     )  # fmt: skip
     watched = _Watched(result, work.stage(LEVELLED, 1.0, "measuring"))
-    report = prove(watched, rate, plan, heard, method, seams, levels)
+    report = prove(watched, rate, plan, heard, method, seams, levels, room)
     say(1.0, "measuring")
     return Aligned(result, rate, plan, heard, seams, levels, report)
 

@@ -12,13 +12,16 @@ from studio.align.level import Levels
 from studio.align.measure import measure, measure_on, turns
 from studio.align.move import stretch_ratios
 from studio.align.report import Level, Moved, Report, judge
+from studio.align.rows import Room
 from studio.align.seam import Seamed
 from studio.align.values import Heard, Source
 
 
-def prove(result: Source, rate: int, plan: Plan, heard: Heard, method: str, seams: Seamed, levels: Levels) -> Report:
+def prove(
+    result: Source, rate: int, plan: Plan, heard: Heard, method: str, seams: Seamed, levels: Levels, room: Room
+) -> Report:
     """Report on a finished sound at `rate` Hz. `method` is how its pieces were moved, as `lay` has it."""
-    found = spectra(result, rate)
+    found = spectra(result, rate, room)
     onsets = find_onsets(found, features(found))
     single = 0 if heard.beat_map is None else turns(heard.beat_map) * len(plan.pieces)
     after = measure(onsets, onsets.seconds * rate - plan.pickup_frames, plan.grid, free=single)

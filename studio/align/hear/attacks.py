@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.means import running_mean
+from studio.align.hear.features import top_of
 from studio.align.hear.network import convolved, weights
 from studio.align.hear.spectra import FINE_BANDS, FINE_PER_SECOND, PITCHES_PER_SECOND, Spectra
+from studio.align.rows import Rows
 from studio.align.values import Floats
 
 Singles = NDArray[np.float32]
@@ -62,12 +65,12 @@ def likelihood(found: Spectra) -> Singles:
     """(fine frames,): the probability that something begins in each."""
     stored = weights("attacks")
     frames = len(found.fine)
-    top, nothing, columns = _loudest(found.fine), silence(), _turns(found.pitches)
+    nothing, turns = silence(), _Turns(found.pitches)
     odds = np.empty(frames, np.float32)
     for first in range(0, frames, _BATCH):
         last = min(first + _BATCH, frames)
         low, high = max(0, first - AROUND), min(frames, last + AROUND)
-        parts = (_against(found.fine[low:high], top[low:high]), _at(columns, low, high - low))
+        parts = (contrast(found, low, high), turns.at(low, high - low))
         seen = np.tile(nothing, (last - first + 2 * AROUND, 1))
         seen[low - first + AROUND : high - first + AROUND] = np.concatenate(parts, axis=1)
         x = seen * stored["scale"] + stored["shift"]
@@ -83,30 +86,38 @@ def silence() -> Singles:
     return np.concatenate([np.full(FINE_BANDS, SILENCE, np.float32), np.zeros(STEPS, np.float32)])
 
 
-def steps(pitches: Singles, first: int, count: int) -> Singles:
+def steps(pitches: Rows, first: int, count: int) -> Singles:
     """(count, STEPS) from fine frame `first` on: how much sets in among semitones, and how much ceases, in groups.
 
     Against the louder of three neighbours, so that vibrato counts for neither.
     """
-    return _at(_turns(pitches), first, count)
+    return _Turns(pitches).at(first, count)
 
 
-def _turns(pitches: Singles) -> Singles:
-    """(pitch frames, STEPS)."""
-    top = max(float(np.percentile(pitches.max(axis=1), 99.0)), 1e-9)
-    loud = np.log1p(pitches * np.float32(10 ** (_STEP_DB / 20) / top))
-    padded = np.pad(loud, ((_STEP_HALF, _STEP_HALF), (0, 0)))
-    before, after = padded[: len(loud)], padded[2 * _STEP_HALF :]
-    found = [_mean_of_groups(np.maximum(b - _neighbours(a), 0.0)) for a, b in ((before, after), (after, before))]
-    return np.asarray(_STEP_SCALE * np.concatenate(found, axis=1), np.float32)
+class _Turns:
+    """What comes and goes among semitones."""
 
+    def __init__(self, pitches: Rows) -> None:
+        self._pitches, self._scale = pitches, np.float32(10 ** (_STEP_DB / 20) / top_of(pitches, 99.0))
 
-def _at(columns: Singles, first: int, count: int) -> Singles:
-    """Columns of pitch frames at fine frames, with lines between."""
-    place = (first + np.arange(count)) * (PITCHES_PER_SECOND / FINE_PER_SECOND)
-    left = np.minimum(place.astype(np.intp), len(columns) - 1)
-    right, share = np.minimum(left + 1, len(columns) - 1), (place - np.floor(place)).astype(np.float32)[:, None]
-    return np.asarray(columns[left] * (1.0 - share) + columns[right] * share, np.float32)
+    def at(self, first: int, count: int) -> Singles:
+        """(count, STEPS) from a fine frame on, with lines between pitch frames."""
+        place = (first + np.arange(count)) * (PITCHES_PER_SECOND / FINE_PER_SECOND)
+        last = len(self._pitches) - 1
+        left = np.minimum(place.astype(np.intp), last)
+        right, share = np.minimum(left + 1, last), (place - np.floor(place)).astype(np.float32)[:, None]
+        begin = int(left[0])
+        columns = self._columns(begin, int(right[-1]) + 1)
+        return np.asarray(columns[left - begin] * (1.0 - share) + columns[right - begin] * share, np.float32)
+
+    def _columns(self, start: int, stop: int) -> Singles:
+        """(pitch frames, STEPS): those from `start` to `stop`."""
+        low, high = max(0, start - _STEP_HALF), min(len(self._pitches), stop + _STEP_HALF)
+        loud = np.log1p(self._pitches.read(low, high) * self._scale)
+        padded = np.pad(loud, ((low - start + _STEP_HALF, stop + _STEP_HALF - high), (0, 0)))
+        before, after = padded[: stop - start], padded[2 * _STEP_HALF :]
+        found = [_mean_of_groups(np.maximum(b - _neighbours(a), 0.0)) for a, b in ((before, after), (after, before))]
+        return np.asarray(_STEP_SCALE * np.concatenate(found, axis=1), np.float32)
 
 
 def _mean_of_groups(values: Singles) -> Singles:
@@ -158,20 +169,20 @@ def _hills(smooth: Singles, peaks: NDArray[np.intp]) -> list[tuple[int, int, int
     return hills
 
 
-def contrast(fine: NDArray[np.float16]) -> Singles:
-    """Spectra against what is loudest within half a second: decades of power, from -5 (nothing) to about 0."""
-    return _against(fine, _loudest(fine))
+def contrast(found: Spectra, start: int, stop: int) -> Singles:
+    """Fine spectra from frame `start` to `stop` against what is loudest within half a second: decades of power, from
+    -5 (nothing) to about 0."""
+    fine, top = found.fine.read(start, stop).astype(np.float32), _loudest(found.loudest, start, stop)
+    return np.asarray(np.log10(10.0 ** (fine - top[:, None]) + 10.0**SILENCE), np.float32)
 
 
-def _against(fine: NDArray[np.float16], top: Singles) -> Singles:
-    return np.asarray(np.log10(10.0 ** (fine.astype(np.float32) - top[:, None]) + 10.0**SILENCE), np.float32)
-
-
-def _loudest(fine: NDArray[np.float16]) -> Singles:
+def _loudest(loudest: Singles, start: int, stop: int) -> Singles:
     """(frames,): what there is within half a second, smoothly."""
-    loudest = fine.max(axis=1).astype(np.float32)
     reach = round(_NEAR_S * FINE_PER_SECOND)
-    return _mean(_greatest(np.maximum(loudest, loudest.max() - _FAINT), reach), reach // 2)
+    low, high = max(0, start - 2 * reach), min(len(loudest), stop + 2 * reach)
+    heard = np.maximum(loudest[low:high], loudest.max() - _FAINT)
+    smooth = running_mean(_greatest(heard, reach), 2 * (reach // 2) + 1)
+    return np.asarray(smooth[start - low : stop - low], np.float32)
 
 
 def _greatest(values: Singles, reach: int) -> Singles:
@@ -182,10 +193,3 @@ def _greatest(values: Singles, reach: int) -> Singles:
         padded = np.maximum(padded[:-done], padded[done:])
         done *= 2
     return np.maximum(padded[: len(values)], padded[width - done :][: len(values)])
-
-
-def _mean(values: Singles, reach: int) -> Singles:
-    """Running mean of `reach` values to either side."""
-    sums = np.concatenate(([0.0], np.cumsum(np.pad(values, reach, mode="edge"), dtype=np.float64)))
-    width = 2 * reach + 1
-    return np.asarray((sums[width:] - sums[:-width]) / width, np.float32)

@@ -16,6 +16,7 @@ from studio.align.hear.onsets import has_attacks
 from studio.align.hear.phases import PLACES
 from studio.align.hear.spectra import PER_SECOND
 from studio.align.hear.track import Path
+from studio.align.rows import blocks
 from studio.align.values import BeatMap, Floats, Onsets
 
 EVIDENCE = ("likely", "begins", "pickup", "count", "full")
@@ -78,16 +79,17 @@ def _length(offset: float, course: BeatMap, onsets: Onsets, shape: BarShape, bar
 
 def _likely(course: BeatMap, path: Path, shape: BarShape, offsets: Floats) -> Floats:
     """The mean nats over chance that frames have for their places in the bar, by where the bar begins."""
-    seconds = np.arange(len(path.likely)) / path.per_second
-    inside = np.flatnonzero((seconds >= course.seconds[0]) & (seconds <= course.seconds[-1]))
-    if not len(inside):
-        return np.zeros(len(offsets))
-    at = (course.beats_at(seconds[inside])[:, None] - offsets) / shape.units % 1.0 * PLACES
-    low = np.floor(at).astype(np.intp) % PLACES
-    share = at - np.floor(at)
-    rows = inside[:, None]
-    nats = (1.0 - share) * path.likely[rows, low] + share * path.likely[rows, (low + 1) % PLACES]
-    return np.asarray(nats.mean(axis=0), np.float64)
+    total, count = np.zeros(len(offsets)), 0
+    for start, likely in blocks(path.likely):
+        seconds = (start + np.arange(len(likely))) / path.per_second
+        inside = np.flatnonzero((seconds >= course.seconds[0]) & (seconds <= course.seconds[-1]))
+        at = (course.beats_at(seconds[inside])[:, None] - offsets) / shape.units % 1.0 * PLACES
+        low = np.floor(at).astype(np.intp) % PLACES
+        share = at - np.floor(at)
+        rows = inside[:, None]
+        nats = (1.0 - share) * likely[rows, low] + share * likely[rows, (low + 1) % PLACES]
+        total, count = total + nats.sum(axis=0), count + len(inside)
+    return total / max(count, 1)
 
 
 def _beginning(offset: float, course: BeatMap, heard: Features, onsets: Onsets, shape: BarShape) -> list[float]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.align.hear.spectra import PER_SECOND, PITCHES_PER_SECOND, Spectra, band_centres
+from studio.align.hear.spectra import BANDS, PER_SECOND, PITCHES, PITCHES_PER_SECOND, Spectra, band_centres
+from studio.align.rows import Room, Rows, around, blocks
 
 Singles = NDArray[np.float32]
 
@@ -23,9 +24,8 @@ _SILENCE = -8.5
 _LOW_HZ, _HIGH_HZ = 180.0, 2_500.0
 _LAG = 3
 """Feature frames over which a rise is measured: as long as the window's half."""
-_FLOOR_PERCENT = 10
-_SOME = 4096
-"""Feature frames worked on at a time."""
+_FLOOR_PERCENT, _ENOUGH = 10, 1 << 14
+"""What is heard between notes, and of how many frames, spread over the sound, that is told."""
 _COMPRESSION_DB = 60.0
 """How far below the loudest magnitude a rise still counts."""
 _LEAST_TOP = 0.45
@@ -37,11 +37,11 @@ _LEAST = {"notes": 0.3}
 class Features:
     """Arrays over feature frames; frame k is centred on second k / PER_SECOND."""
 
-    bands: Singles
+    bands: Rows
     """(frames, BANDS): compressed magnitudes."""
-    rises: Singles
+    rises: Rows
     """(frames, BANDS): how much each has risen."""
-    pitches: Singles
+    pitches: Rows
     """(pitch frames, PITCHES): compressed magnitudes by semitone, PITCHES_PER_SECOND a second."""
     rise: Singles
     """(frames,): of all bands."""
@@ -56,6 +56,8 @@ class Features:
     seconds: float
     silent: bool
     """Whether there is nothing to hear."""
+    room: Room
+    """Where the rows wait."""
 
     def at(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
         """The feature frames nearest to times."""
@@ -64,55 +66,78 @@ class Features:
 
 def features(found: Spectra) -> Features:
     """What changes, from spectra."""
-    bands = found.bands.copy()
-    rises = _rise(bands)
+    bands, rises = _risen(found)
     centres = band_centres()
     low, high = centres < _LOW_HZ, centres >= _HIGH_HZ
+
+    def mean(part: NDArray[np.bool_]) -> Singles:
+        return np.concatenate([rows[:, part].mean(axis=1) for _, rows in blocks(rises)])
+
     peak = max(float(found.power.max(initial=0.0)), 1e-12)
-    frames = len(rises)
     return Features(
-        bands=bands, rises=rises, pitches=_compressed(found.pitches, _PITCH_DB),
-        rise=rises.mean(axis=1), low=rises[:, low].mean(axis=1), mid=rises[:, ~low & ~high].mean(axis=1),
-        high=rises[:, high].mean(axis=1), notes=_notes(found.pitches, frames),
+        bands=bands, rises=rises, pitches=_compressed(found),
+        rise=mean(low | ~low), low=mean(low), mid=mean(~low & ~high), high=mean(high), notes=_notes(found),
         level=np.maximum(10 * np.log10(found.power / peak + 1e-12), -120.0),
-        seconds=found.seconds, silent=float(found.fine.max()) < _SILENCE,
+        seconds=found.seconds, silent=float(found.loudest.max()) < _SILENCE, room=found.room,
     )  # fmt: skip
 
 
-def _compressed(pitches: Singles, decibels: float) -> Singles:
-    top = max(float(np.percentile(pitches.max(axis=1), 99.0)), 1e-9)
-    return np.asarray(np.log1p(pitches * np.float32(10 ** (decibels / 20) / top)), np.float32)
+def top_of(rows: Rows, percent: float) -> float:
+    """The magnitude that so many percent of frames do not reach anywhere; never nothing."""
+    tops = [block.max(axis=1) for _, block in blocks(rows)]
+    return max(float(np.percentile(np.concatenate(tops), percent)), 1e-9)
 
 
-def _rise(loud: Singles) -> Singles:
-    """(frames, bands): the rise of compressed magnitudes over `_LAG` frames, never negative. The magnitudes given are
-    compressed in place, and what is needed on the way is small: an hour of sound has a hundred megabytes of them."""
-    top = max(float(np.percentile(loud.max(axis=1), 99.5)), 1e-9)
-    loud *= np.float32(10 ** (_COMPRESSION_DB / 20) / top)
-    np.log1p(loud, out=loud)
+def _some(rows: Rows) -> Singles:
+    """Every row, or where these are many some of them, spread evenly."""
+    every = -(-len(rows) // _ENOUGH)
+    return np.concatenate([block[-start % every :: every].copy() for start, block in blocks(rows)])
+
+
+def _risen(found: Spectra) -> tuple[Rows, Rows]:
+    """(frames, BANDS) each: compressed magnitudes, and their rise over `_LAG` frames, never negative."""
+    scale = np.float32(10 ** (_COMPRESSION_DB / 20) / top_of(found.bands, 99.5))
     # Before the sound stands what is heard between its notes: the hiss of a recording is no attack when it begins.
-    floor = np.minimum([np.percentile(band, _FLOOR_PERCENT) for band in loud.T], loud[0]).astype(np.float32)
-    rise = np.empty_like(loud)
-    for start in range(0, len(loud), _SOME):
-        stop = min(start + _SOME, len(loud))
-        before = np.pad(loud[max(start - _LAG, 0) : max(stop - _LAG, 0)], ((0, 0), (1, 1)), mode="edge")
+    floor = np.percentile(np.log1p(_some(found.bands) * scale), _FLOOR_PERCENT, axis=0)
+    first = np.log1p(found.bands.read(0, 1) * scale)
+    held = np.repeat(np.minimum(floor, first).astype(np.float32), _LAG, axis=0)
+    bands, rises = found.room.rows(BANDS), found.room.rows(BANDS)
+    for _, block in blocks(found.bands):
+        loud = np.log1p(block * scale)
+        bands.append(loud)
+        held = np.concatenate([held, loud])
+        before = np.pad(held[:-_LAG], ((0, 0), (1, 1)), mode="edge")
         before = np.maximum(np.maximum(before[:, :-2], before[:, 1:-1]), before[:, 2:])
-        if start == 0:
-            before = np.concatenate([np.broadcast_to(floor, (min(_LAG, stop), len(floor))), before])
-        np.maximum(loud[start:stop] - before, 0.0, out=rise[start:stop])
-    return rise
+        rises.append(np.maximum(loud - before, 0.0))
+        held = held[-_LAG:]
+    return bands, rises
 
 
-def _notes(pitches: Singles, frames: int) -> Singles:
+def _compressed(found: Spectra) -> Rows:
+    scale = np.float32(10 ** (_PITCH_DB / 20) / top_of(found.pitches, 99.0))
+    pitches = found.room.rows(PITCHES)
+    for _, block in blocks(found.pitches):
+        pitches.append(np.log1p(block * scale))
+    return pitches
+
+
+def _notes(found: Spectra) -> Singles:
     """The rise of compressed magnitudes by semitone over `_NOTE_LAG` frames: notes begin, however softly."""
-    loud = _compressed(pitches, _NOTE_DB)
-    before = np.pad(loud, ((_NOTE_LAG, 0), (1, 1)), mode="edge")[: len(loud)]
-    before[:_NOTE_LAG] = np.pad(np.minimum(np.percentile(loud, _FLOOR_PERCENT, axis=0), loud[0]), 1, mode="edge")
-    before = np.maximum(np.maximum(before[:, :-2], before[:, 1:-1]), before[:, 2:])
+    scale = np.float32(10 ** (_NOTE_DB / 20) / top_of(found.pitches, 99.0))
+    floor = np.percentile(np.log1p(_some(found.pitches) * scale), _FLOOR_PERCENT, axis=0)
+    nothing = np.minimum(floor, np.log1p(found.pitches.read(0, 1)[0] * scale))
+    risen = []
+    for start, block in blocks(found.pitches):
+        held = np.log1p(around(found.pitches, start - _NOTE_LAG, start + len(block)) * scale)
+        if start == 0:
+            held[:_NOTE_LAG] = nothing
+        before = np.pad(held[: len(block)], ((0, 0), (1, 1)), mode="edge")
+        before = np.maximum(np.maximum(before[:, :-2], before[:, 1:-1]), before[:, 2:])
+        risen.append(np.maximum(held[_NOTE_LAG:] - before, 0.0).mean(axis=1))
     # The long window sees a note before it begins by as much as the lag delays it.
-    risen = np.maximum(loud - before, 0.0).mean(axis=1)
-    places = np.arange(frames) * (PITCHES_PER_SECOND / PER_SECOND)
-    return np.asarray(np.interp(places, np.arange(len(risen)), risen), np.float32)
+    places = np.arange(len(found.power)) * (PITCHES_PER_SECOND / PER_SECOND)
+    every = np.concatenate(risen)
+    return np.asarray(np.interp(places, np.arange(len(every)), every), np.float32)
 
 
 def channel(heard: Features, name: str) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from studio.align.hear.felt import felt_ratio
 from studio.align.hear.onsets import find_onsets, has_attacks, sound_span
 from studio.align.hear.spectra import spectra
 from studio.align.hear.track import Path, along, follow
+from studio.align.rows import InMemory, Room
 from studio.align.values import BeatMap, Floats, Heard, Material, Onsets, Pulse, Source, Wish
 
 _ANY_TEMPO, _NEAR_TEMPO = 2**0.5, 1.12
@@ -47,13 +48,14 @@ _DRIFTS = 0.003
 """Of the tempo: one that changes by less is steady."""
 
 
-def hear(source: Source, rate: int, wish: Wish) -> Heard:
-    """What is heard in `source` (1 or 2 channels at `rate` Hz), which is read once, in blocks.
+def hear(source: Source, rate: int, wish: Wish, room: Room | None = None) -> Heard:
+    """What is heard in `source` (1 or 2 channels at `rate` Hz), which is read once, in blocks. `room` is for what there
+    is to remember of it; None is memory.
 
     The tempo is looked for within a half-octave of the grid's (or near the one that `wish` names): any material can
     be counted at a tempo in that range, in half or double time. Raises AlignError for samples that are not numbers.
     """
-    found = spectra(source, rate)
+    found = spectra(source, rate, room or InMemory())
     heard = features(found)
     return interpret(heard, find_onsets(found, heard), wish)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import resources
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,3 +32,28 @@ def convolved(x: Singles, weight: Singles, bias: Singles, dilation: int) -> Sing
         elif 0 < by < len(x):
             found[:-by] += x[by:] @ weight[tap]
     return np.asarray(found, np.float32)
+
+
+def inside(x: Singles, weight: Singles, bias: Singles, dilation: int) -> Singles:
+    """The same for those frames alone that have all others around them that a kernel reaches."""
+    count = len(x) - (len(weight) - 1) * dilation
+    found = x[:count] @ weight[0] + bias
+    for tap in range(1, len(weight)):
+        found += x[tap * dilation : tap * dilation + count] @ weight[tap]
+    return np.asarray(found, np.float32)
+
+
+def through(
+    pieces: Iterable[Singles], silence: Singles, reach: int, layer: Callable[[Singles], Singles]
+) -> Iterator[Singles]:
+    """Lead a sound through a layer piece by piece, as if it were one.
+
+    layer: (reach + frames + reach, in) to (frames, out); silence: (in,) as it lies around the sound.
+    """
+    around = np.tile(silence, (reach, 1))
+    held = around
+    for piece in chain(pieces, (around,)):
+        held = np.concatenate([held, piece])
+        if len(held) > 2 * reach:
+            yield layer(held)
+            held = held[len(held) - 2 * reach :]

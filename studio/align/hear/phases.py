@@ -7,13 +7,16 @@ one network knows all tempos. It is taught by `tests/bench/bar_lock/learn`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.align.hear.bars import BarShape
 from studio.align.hear.features import Features
-from studio.align.hear.network import convolved, weights
+from studio.align.hear.network import inside, through, weights
 from studio.align.hear.spectra import PER_SECOND, PITCHES_PER_SECOND
+from studio.align.rows import Rows
 
 Singles = NDArray[np.float32]
 
@@ -25,26 +28,37 @@ METER_TRAITS = 8
 KERNEL = 5
 DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Of the network's layers, which together see some 32 units to either side."""
+_SOME = 2048
+"""Frames that enter the network at a time."""
 
 
-def view(heard: Features, per_second: float) -> Singles:
-    """What the network sees, (frames, BANDS + BANDS + PITCHES), `per_second` frames a second: levels and rises of
+def moments(heard: Features, per_second: float) -> int:
+    """How many frames the model has of a sound, `per_second` a second."""
+    return int(heard.seconds * per_second) + 1
+
+
+def view(heard: Features, per_second: float, start: int, stop: int) -> Singles:
+    """What the network sees from frame `start` to `stop`, (frames, BANDS + BANDS + PITCHES): levels and rises of
     bands, and levels of semitones."""
-    frames = len(heard.rises)
-    at = np.arange(int(heard.seconds * per_second) + 1) / per_second
+    at = np.arange(start, stop) / per_second
     centre, half = at * PER_SECOND, PER_SECOND / per_second / 2
-    near = np.clip(np.rint(centre).astype(np.intp), 0, frames - 1)
-    low = np.clip(np.ceil(centre - half).astype(np.intp), 0, frames - 1)
-    high = np.clip(np.floor(centre + half).astype(np.intp), low, frames - 1)
-    rises = heard.rises[near]
+    last = len(heard.rises) - 1
+    near = np.clip(np.rint(centre).astype(np.intp), 0, last)
+    low = np.clip(np.ceil(centre - half).astype(np.intp), 0, last)
+    high = np.clip(np.floor(centre + half).astype(np.intp), low, last)
+    first = min(int(low[0]), int(near[0]))
+    until = max(int(high[-1]), int(near[-1])) + 1
+    bands, risen = heard.bands.read(first, until), heard.rises.read(first, until)
+    rises = risen[near - first]
     for step in range(int(np.max(high - low)) + 1):  # the largest in each frame, so that no attack is lost
-        rises = np.maximum(rises, heard.rises[np.minimum(low + step, high)])
+        rises = np.maximum(rises, risen[np.minimum(low + step, high) - first])
     place = at * PITCHES_PER_SECOND
-    left = np.clip(np.floor(place).astype(np.intp), 0, len(heard.pitches) - 1)
+    left = np.minimum(np.floor(place).astype(np.intp), len(heard.pitches) - 1)
     right = np.minimum(left + 1, len(heard.pitches) - 1)
-    share = (place - np.floor(place)).astype(np.float32)[:, None]
-    pitches = heard.pitches[left] * (1 - share) + heard.pitches[right] * share
-    return np.concatenate([heard.bands[near], rises, pitches], axis=1)
+    share, begin = (place - np.floor(place)).astype(np.float32)[:, None], int(left[0])
+    tones = heard.pitches.read(begin, int(right[-1]) + 1)
+    pitches = tones[left - begin] * (1 - share) + tones[right - begin] * share
+    return np.concatenate([bands[near - first], rises, pitches], axis=1)
 
 
 def traits(shape: BarShape) -> Singles:
@@ -54,22 +68,45 @@ def traits(shape: BarShape) -> Singles:
     return np.array([units / 4, *map(float, kinds)], np.float32)
 
 
-def likelihoods(seen: Singles, shape: BarShape) -> Singles:
-    """(frames, PLACES): natural logarithms of how likely each place of the bar is, from what `view` gives."""
+def likelihoods(heard: Features, per_second: float, shape: BarShape) -> Rows:
+    """(frames, PLACES), `per_second` a second: nats over chance of each place of the bar."""
     stored, told = weights("phases"), traits(shape)
 
     def meter(number: int) -> Singles:
         return np.asarray(told @ stored[f"told/{number}/weight"] + stored[f"told/{number}/bias"], np.float32)
 
-    x = convolved(seen * stored["scale"] + stored["shift"], stored["first/weight"], stored["first/bias"], 1)
-    x = _elu(x + meter(0))
+    count = moments(heard, per_second)
+    seen = (view(heard, per_second, at, min(at + _SOME, count)) for at in range(0, count, _SOME))
+    scaled = (piece * stored["scale"] + stored["shift"] for piece in seen)
+    first, told_first = stored["first/weight"], meter(0)
+    reach = len(first) // 2
+    x = through(
+        scaled, np.zeros_like(stored["shift"]), reach,
+        lambda held: _elu(inside(held, first, stored["first/bias"], 1) + told_first),
+    )  # fmt: skip
     for number, dilation in enumerate(DILATIONS):
-        at = f"{number}/"
-        wide = convolved(x + meter(number + 1), stored[f"wide/{at}weight"], stored[f"wide/{at}bias"], dilation)
-        x = x + convolved(_elu(wide), stored[f"mixed/{at}weight"], stored[f"mixed/{at}bias"], 1)
-    odds = convolved(_elu(x), stored["out/weight"], stored["out/bias"], 1)
-    odds -= odds.max(axis=1, keepdims=True)
-    return np.asarray(odds - np.log(np.exp(odds).sum(axis=1, keepdims=True)), np.float32)
+        told_here = meter(number + 1)
+        x = through(x, -told_here, KERNEL // 2 * dilation, _layer(stored, number, dilation, told_here))
+    found = heard.room.rows(PLACES)
+    for piece in x:
+        odds = inside(_elu(piece), stored["out/weight"], stored["out/bias"], 1)
+        odds -= odds.max(axis=1, keepdims=True)
+        found.append(odds - np.log(np.exp(odds).sum(axis=1, keepdims=True)) + np.float32(np.log(PLACES)))
+    return found
+
+
+def _layer(stored: dict[str, Singles], number: int, dilation: int, told: Singles) -> Callable[[Singles], Singles]:
+    """A dilated layer with a way around it."""
+    wide, wide_bias, mixed, mixed_bias = (
+        stored[f"{name}/{number}/{kind}"] for name in ("wide", "mixed") for kind in ("weight", "bias")
+    )
+    reach = KERNEL // 2 * dilation
+
+    def layer(held: Singles) -> Singles:
+        heard = _elu(inside(held + told, wide, wide_bias, dilation))
+        return held[reach:-reach] + inside(heard, mixed, mixed_bias, 1)
+
+    return layer
 
 
 def _elu(x: Singles) -> Singles:

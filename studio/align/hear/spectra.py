@@ -14,6 +14,7 @@ import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from studio.align.rows import Room, Rows
 from studio.align.values import AlignError, Source, as_one
 
 Singles = NDArray[np.float32]
@@ -44,21 +45,25 @@ _LONG = 800
 class Spectra:
     """Frame k of each array is centred on its k-th part of a second; silence lies around the sound."""
 
-    bands: Singles
+    bands: Rows
     """(frames, BANDS): mean magnitudes, PER_SECOND a second."""
     power: Singles
     """(frames,): mean square."""
-    pitches: Singles
+    pitches: Rows
     """(pitch frames, PITCHES): magnitudes by semitone, PITCHES_PER_SECOND a second."""
-    fine: NDArray[np.float16]
-    """(fine frames, FINE_BANDS): common logarithms of power, FINE_PER_SECOND a second."""
+    fine: Rows
+    """(fine frames, FINE_BANDS), float16: common logarithms of power, FINE_PER_SECOND a second."""
+    loudest: Singles
+    """(fine frames,): the greatest of each."""
     seconds: float
+    room: Room
+    """Where the rows wait."""
 
 
-def spectra(source: Source, rate: int) -> Spectra:
+def spectra(source: Source, rate: int, room: Room) -> Spectra:
     """Read a source once, in blocks. Raises AlignError for samples that are not numbers."""
     seconds = source.frames / rate
-    fine, pitches, bands = _Fine(seconds), _Pitches(seconds), _Bands(seconds)
+    fine, pitches, bands = _Fine(seconds, room), _Pitches(seconds, room), _Bands(seconds, room)
     with ThreadPoolExecutor(1) as pool:
         pushed: Future[None] | None = None
         for start, samples in _blocks(source, rate):
@@ -69,7 +74,7 @@ def spectra(source: Source, rate: int) -> Spectra:
             bands.push(start, samples)
         if pushed is not None:
             pushed.result()
-    return Spectra(bands.found, bands.power, pitches.found, fine.found, seconds)
+    return Spectra(bands.found, bands.power, pitches.found, fine.found, fine.loudest, seconds, room)
 
 
 def _blocks(source: Source, rate: int) -> Iterator[tuple[int, Singles]]:
@@ -127,67 +132,69 @@ class _Lens:
 class _Analysis:
     """Frames at an even pace through the blocks, some at a time: they overlap, so all at once are a lot of memory."""
 
-    def __init__(self, seconds: float, per_second: int, some: int) -> None:
-        self._some = some
+    def __init__(self, seconds: float, per_second: int, some: int, found: Rows) -> None:
         self.count = int(seconds * per_second) + 1
+        self.found = found
+        self._some = some
         self._hop = RATE / per_second
-        self._next = 0
 
     def _frames(self, start: int, samples: Singles) -> Iterator[NDArray[np.intp]]:
         """The numbers of the frames in this block, some at a time."""
         block = len(samples) - 2 * _AROUND
         stop = min(self.count, int(np.ceil((start + block) / self._hop)))
-        for first in range(self._next, stop, self._some):
+        for first in range(len(self.found), stop, self._some):
             yield np.arange(first, min(first + self._some, stop))
-        self._next = max(self._next, stop)
 
     def _around(self, frames: NDArray[np.intp], start: int, windows: Singles) -> Singles:
         """Those of all windows of a block that have the frames as their centres, free to be written."""
         centres = np.rint(frames * self._hop).astype(np.intp) - start + _AROUND
         return np.asarray(windows[centres - windows.shape[1] // 2])
 
+    def _keep(self, rows: list[Singles]) -> None:
+        if rows:
+            self.found.append(np.concatenate(rows))
+
 
 class _Bands(_Analysis):
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds, PER_SECOND, 256)
+    def __init__(self, seconds: float, room: Room) -> None:
+        super().__init__(seconds, PER_SECOND, 256, room.rows(BANDS))
         self._lens = _Lens(np.hanning(_BAND_WINDOW), _BAND_WINDOW, _triangles(_BAND_WINDOW))
-        self.found = np.zeros((self.count, BANDS), np.float32)
         self.power = np.zeros(self.count, np.float32)
 
     def push(self, start: int, samples: Singles) -> None:
-        every = sliding_window_view(samples, _BAND_WINDOW)
+        every, found = sliding_window_view(samples, _BAND_WINDOW), []
         for frames in self._frames(start, samples):
             windows = self._around(frames, start, every)
             self.power[frames] = np.einsum("kn,kn->k", windows, windows) / np.float32(_BAND_WINDOW)
-            self.found[frames] = self._lens.magnitudes(windows)
+            found.append(self._lens.magnitudes(windows))
+        self._keep(found)
 
 
 class _Pitches(_Analysis):
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds, PITCHES_PER_SECOND, 32)
+    def __init__(self, seconds: float, room: Room) -> None:
+        super().__init__(seconds, PITCHES_PER_SECOND, 32, room.rows(PITCHES))
         hz = np.fft.rfftfreq(_PITCH_WINDOW, 1 / RATE)
         semitone = np.rint(69.0 + 12.0 * np.log2(np.maximum(hz, 1.0) / 440.0)).astype(np.intp) - LOWEST_PITCH
         bank = np.asarray(semitone[:, None] == np.arange(PITCHES), np.float32)
         self._lens = _Lens(np.hanning(_PITCH_WINDOW), _PITCH_WINDOW, bank)
-        self.found = np.zeros((self.count, PITCHES), np.float32)
 
     def push(self, start: int, samples: Singles) -> None:
         every = sliding_window_view(samples, _PITCH_WINDOW)
-        for frames in self._frames(start, samples):
-            self.found[frames] = np.sqrt(self._lens.powers(self._around(frames, start, every)))
+        windows = (self._around(frames, start, every) for frames in self._frames(start, samples))
+        self._keep([np.sqrt(self._lens.powers(some)) for some in windows])
 
 
 class _Fine(_Analysis):
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds, FINE_PER_SECOND, 256)
+    def __init__(self, seconds: float, room: Room) -> None:
+        super().__init__(seconds, FINE_PER_SECOND, 256, room.rows(FINE_BANDS, np.float16))
         self._lenses = [
             _Lens(np.hanning(length + 2)[1:-1], size, _boxes(size, bands, low) / np.float32(length))
             for length, size, bands, low in FINE
         ]
-        self.found = np.zeros((self.count, FINE_BANDS), np.float16)
+        self.loudest = np.zeros(self.count, np.float32)
 
     def push(self, start: int, samples: Singles) -> None:
-        views = [sliding_window_view(samples, lens.length) for lens in self._lenses]
+        views, found = [sliding_window_view(samples, lens.length) for lens in self._lenses], []
         for frames in self._frames(start, samples):
             first, last = int(frames[0]), int(frames[-1])
             others = np.arange(first // 2, (last + 1) // 2 + 1) * 2
@@ -198,7 +205,10 @@ class _Fine(_Analysis):
                 else:
                     power = _between(lens.powers(self._around(others, start, view)))
                     powers.append(power[first % 2 :][: len(frames)])
-            self.found[frames] = np.log10(np.concatenate(powers, axis=1) + 1e-12)
+            rows = np.log10(np.concatenate(powers, axis=1) + 1e-12).astype(np.float16)
+            self.loudest[frames] = rows.max(axis=1)
+            found.append(rows)
+        self._keep(found)
 
 
 def _between(rows: Singles) -> Singles:

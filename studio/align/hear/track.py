@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from studio.align.hear.bars import BINS, BarShape
 from studio.align.hear.features import Features
-from studio.align.hear.phases import FRAMES_A_UNIT, PLACES, likelihoods, view
+from studio.align.hear.phases import FRAMES_A_UNIT, PLACES, likelihoods
+from studio.align.rows import Room, Rows, blocks
 from studio.align.values import BeatMap
 
 Floats = NDArray[np.float64]
@@ -37,7 +38,7 @@ class Path:
     """When units begin."""
     gain: float
     """Nats a frame over chance, less what it costs to change the tempo."""
-    likely: NDArray[np.float32]
+    likely: Rows
     """(frames, PLACES): nats over chance of each place of the bar, of the frames of the model."""
     per_second: float
     """Frames of the model a second."""
@@ -50,10 +51,10 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     a factor exp(spread) away are exp(-1/2) times as likely.
     """
     per_second = FRAMES_A_UNIT * bpm / (60.0 * float(shape.unit))
-    likely = likelihoods(view(heard, per_second), shape) + np.float32(np.log(PLACES))
+    likely = likelihoods(heard, per_second, shape)
     lengths = np.arange(max(4, round(FRAMES_A_UNIT / reach)), round(FRAMES_A_UNIT * reach) + 1)
     prior = -0.5 * (np.log(lengths / FRAMES_A_UNIT) / spread) ** 2
-    model = _Model(shape.units, lengths, prior)
+    model = _Model(shape.units, lengths, prior, heard.room)
     # The finer the frames, the less each tells.
     begins, nats = model.best(likely, _between(shape) * np.float32(_WEIGHT / per_second))
     frames = np.array([frame for frame, _ in begins], np.float64)
@@ -64,30 +65,33 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
 
 def along(units: BeatMap, other: Path, heard: Features, shape: BarShape) -> Path:
     """A course that is given instead of looked for: its unit 0 is a downbeat. `other`: any course through `heard`."""
-    frames = np.arange(len(other.likely))
-    at = units.beats_at(frames / other.per_second) / shape.units * PLACES
-    low = np.floor(at).astype(np.intp)
-    share = at - low
-    nats = (1.0 - share) * other.likely[frames, low % PLACES] + share * other.likely[frames, (low + 1) % PLACES]
-    gain = float(nats.sum()) / (other.per_second * max(heard.seconds, 1.0))
-    return Path(units.seconds, gain, other.likely, other.per_second)
+    nats = 0.0
+    for start, likely in blocks(other.likely):
+        rows = np.arange(len(likely))
+        at = units.beats_at((start + rows) / other.per_second) / shape.units * PLACES
+        low = np.floor(at).astype(np.intp)
+        share = at - low
+        nats += float(((1.0 - share) * likely[rows, low % PLACES] + share * likely[rows, (low + 1) % PLACES]).sum())
+    return Path(units.seconds, nats / (other.per_second * max(heard.seconds, 1.0)), other.likely, other.per_second)
 
 
-def _refined(begins: Floats, first: int, likely: NDArray[np.float32], shape: BarShape) -> Floats:
+def _refined(begins: Floats, first: int, likely: Rows, shape: BarShape) -> Floats:
     """Frames at which units begin, between frames: by how far the likely places around them are from the path's. The
     first one's is the bar's unit `first`."""
     count = np.arange(len(begins))
-    frames = np.arange(len(likely), dtype=np.float64)
-    inside = (frames >= begins[0]) & (frames <= begins[-1])
-    at = (np.interp(frames[inside], begins, count) + first) / shape.units * PLACES
-    nearest = np.rint(at).astype(np.intp)
     reach = max(1, round(_REACH * PLACES / shape.units))
     offset = np.arange(-reach, reach + 1)
-    chance = np.exp(likely[inside][np.arange(len(at))[:, None], (nearest[:, None] + offset) % PLACES])
-    there = chance.sum(axis=1)
-    off = (chance * (offset + (nearest - at)[:, None])).sum(axis=1) / there
-    weight = (there / PLACES) ** 2
-    unit = at * shape.units / PLACES - first
+    found: list[tuple[Floats, Floats, Floats]] = []
+    for start, nats in blocks(likely):
+        frames = np.arange(start, start + len(nats), dtype=np.float64)
+        inside = (frames >= begins[0]) & (frames <= begins[-1])
+        at = (np.interp(frames[inside], begins, count) + first) / shape.units * PLACES
+        nearest = np.rint(at).astype(np.intp)
+        chance = np.exp(nats[inside][np.arange(len(at))[:, None], (nearest[:, None] + offset) % PLACES])
+        there = chance.sum(axis=1)
+        off = (chance * (offset + (nearest - at)[:, None])).sum(axis=1) / there
+        found.append((at * shape.units / PLACES - first, (there / PLACES) ** 2, off))
+    unit, weight, off = (np.concatenate(parts) for parts in zip(*found, strict=True))
     ends = np.searchsorted(unit, [count - _AROUND, count + _AROUND])
     weights, moments = (np.concatenate(([0.0], np.cumsum(v)))[ends] for v in (weight, weight * off))
     late = (moments[1] - moments[0]) / (weights[1] - weights[0] + 1.0)
@@ -114,13 +118,13 @@ class _Model:
     many frames at once.
     """
 
-    def __init__(self, units: int, lengths: NDArray[np.intp], prior: Floats) -> None:
-        self._units, self._lengths, self._prior = units, lengths, prior
+    def __init__(self, units: int, lengths: NDArray[np.intp], prior: Floats, room: Room) -> None:
+        self._units, self._lengths, self._prior, self._room = units, lengths, prior, room
         self._longest = int(lengths.max())
         change = np.abs(lengths[:, None] / lengths[None, :] - 1.0)  # from column to row
         self._change = (-_STEADINESS * change).astype(np.float32)  # no cost for going on: slow bars are no better
 
-    def best(self, channels: NDArray[np.float32], nats: NDArray[np.float32]) -> tuple[list[tuple[int, int]], float]:
+    def best(self, channels: Rows, nats: NDArray[np.float32]) -> tuple[list[tuple[int, int]], float]:
         """The units that begin along the best course, as (frame, unit), and its score. The first may have begun
         before frame 0, and the last may end after the sound.
 
@@ -131,11 +135,13 @@ class _Model:
         # What the best course is worth to which a unit begins at a frame; the last `longest` of these are kept.
         begun = np.empty((_SOME + longest, *shape))
         begun[: longest + 1] = self._prior
-        came = np.zeros((count, *shape), np.int16)
+        came = self._room.rows(self._units * len(self._lengths), np.int16)
         for start in range(0, count, _SOME):
             stop = min(start + _SOME, count)
             worth = self._worth(channels, nats, start, stop + longest if stop == count else stop)
-            self._follow(begun, came[start:stop], worth, 1 if start == 0 else 0)
+            lately = np.zeros((stop - start, *shape), np.int16)
+            self._follow(begun, lately, worth, 1 if start == 0 else 0)
+            came.append(lately.reshape(len(lately), -1))
             begun[:longest] = begun[stop - start : stop - start + longest].copy()
         # Of every unit that is not over when the sound is.
         at = np.arange(longest)[:, None, None]
@@ -165,13 +171,11 @@ class _Model:
         units, tempos = np.arange(self._units)[:, None], np.arange(len(self._lengths))
         return np.asarray(begun[frames, units, tempos])
 
-    def _worth(
-        self, channels: NDArray[np.float32], nats: NDArray[np.float32], start: int, stop: int
-    ) -> NDArray[np.float32]:
+    def _worth(self, channels: Rows, nats: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
         """(units, lengths, frames): what a unit tells that ends right before each frame from `start` to `stop`; there
         is nothing to tell before and after the sound."""
         count, longest = stop - start, self._longest
-        seen = channels[max(0, start - longest) : max(0, stop - 1)]
+        seen = channels.read(max(0, start - longest), min(max(0, stop - 1), len(channels)))
         places = np.zeros((nats.shape[1], longest + count), np.float32)
         skip = max(0, longest - start)
         places[:, skip : skip + len(seen)] = nats.T @ seen.T
@@ -186,11 +190,11 @@ class _Model:
             found[:, number] = total
         return found
 
-    def _back(self, frame: int, unit: int, tempo: int, came: NDArray[np.int16]) -> list[tuple[int, int]]:
+    def _back(self, frame: int, unit: int, tempo: int, came: Rows) -> list[tuple[int, int]]:
         """The units from the first to the one that begins at `frame`."""
         begins = [(frame, unit)]
         while frame > 0:
-            tempo = int(came[frame, unit, tempo])
+            tempo = int(came.read(frame, frame + 1)[0, unit * len(self._lengths) + tempo])
             unit = (unit - 1) % self._units
             frame -= int(self._lengths[tempo])
             begins.append((frame, unit))

@@ -18,6 +18,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from studio.align.ahead import ahead
 from studio.align.move.reading import Reader
 from studio.align.move.spans import Span
 from studio.align.values import Audio
@@ -49,8 +50,7 @@ def vocode(reader: Reader, rate: int, spans: Sequence[Span], start: int, stop: i
     vocoder = _Vocoder(analyser.hop, rate)
     out = _Sum(reader.channels, start - size)
     done = start
-    for order in analyser.orders(near, start, stop):
-        batch = analyser.analysed(order)
+    for batch in ahead(analyser.analysed, analyser.orders(near, start, stop)):
         at, audio = vocoder.turned(batch)
         out.add(at, audio)
         # The next span's frames reach back across the cut by a frame.

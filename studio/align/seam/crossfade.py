@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dsp.means import running_mean
 from studio.align.seam.voices import Laid, Patch, rise
 from studio.align.values import Audio, Floats
 
@@ -59,12 +60,10 @@ def crossfade(old: Laid, new: Laid, attacks: Floats, low: int, high: int, rate: 
 
 def _best(old: Floats, new: Floats, attacks: Floats, rate: int) -> tuple[int, int]:
     """Start and length of the best crossfade of two stretches, (channels, n) each."""
-    from scipy.ndimage import uniform_filter1d
-
     total = old.shape[1]
     powers = [np.einsum("cn,cn->n", x, y) for x, y in ((old, old), (new, new), (old, new))]
     sums = [np.concatenate(([0.0], np.cumsum(power))) for power in powers]
-    loudness = uniform_filter1d(powers[0] + powers[1], min(total, round(LOUD_S * rate)), mode="nearest")
+    loudness = running_mean(powers[0] + powers[1], min(total, round(LOUD_S * rate)))
     loudness /= loudness.mean() + 1e-12
     longest = LENGTHS_S[-1] * rate
     best = (np.inf, 0, total)

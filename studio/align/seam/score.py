@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.means import running_mean
 from studio.align.values import Audio, Floats
 
 CONTEXT_S = 3.0
@@ -130,13 +131,11 @@ def _flux(audio: Audio, window: int) -> Floats:
 
 def _steps(audio: Audio, rate: int, block: int) -> Floats:
     """The largest step of each block of frames, against the level of steps around."""
-    from scipy.ndimage import uniform_filter1d
-
     result = np.zeros(-(-audio.shape[1] // block))
     for order in (1, 2):
         step = np.zeros(audio.shape[1])
         step[order:] = np.abs(np.diff(audio, order, axis=1)).max(axis=0)
-        level = np.sqrt(np.maximum(uniform_filter1d(step * step, 2 * round(LEVEL_S * rate) + 1, mode="nearest"), 0.0))
+        level = np.sqrt(np.maximum(running_mean(step * step, 2 * round(LEVEL_S * rate) + 1), 0.0))
         level += 1e-3 * np.sqrt(np.mean(step * step)) + 1e-6
         crest = np.pad(step / level, (0, -len(step) % block)).reshape(-1, block).max(axis=1)
         np.maximum(result, crest, out=result)

@@ -7,7 +7,7 @@ import pytest
 
 from studio.align.hear.attacks import DILATIONS as ATTACK_DILATIONS
 from studio.align.hear.attacks import STEPS, bumps
-from studio.align.hear.network import convolved, weights
+from studio.align.hear.network import convolved, inside, through, weights
 from studio.align.hear.phases import DILATIONS, PLACES
 from studio.align.hear.spectra import BANDS, FINE_BANDS, PITCHES
 
@@ -26,6 +26,20 @@ def test_a_convolution_is_what_it_says(frames: int, dilation: int) -> None:
                 expected[frame] += x[other] @ weight[tap]
     single = (a.astype(np.float32) for a in (x, weight, bias))
     assert convolved(*single, dilation) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (3, 4, 40), (64, 65, 90)])
+@pytest.mark.parametrize("dilation", [1, 7, 60])
+def test_a_sound_goes_through_a_layer_in_pieces_as_in_one(dilation: int, cuts: tuple[int, ...]) -> None:
+    random = np.random.default_rng(dilation)
+    x, weight, bias = (random.standard_normal(shape).astype(np.float32) for shape in ((100, 3), (5, 3, 4), 4))
+    pieces = through(
+        np.split(x, cuts), np.zeros(3, np.float32), 2 * dilation, lambda held: inside(held, weight, bias, dilation)
+    )  # fmt: skip
+    found = list(pieces)
+    assert np.concatenate(found) == pytest.approx(convolved(x, weight, bias, dilation), abs=1e-5)
+    if dilation == 1 and len(cuts) == 3:
+        assert len(found) > 1
 
 
 def test_the_weights_fit_the_networks() -> None:

@@ -21,8 +21,9 @@ import numpy as np  # noqa: E402
 from studio.align.hear.attacks import contrast  # noqa: E402
 from studio.align.hear.bars import BarShape  # noqa: E402
 from studio.align.hear.features import features  # noqa: E402
-from studio.align.hear.phases import FRAMES_A_UNIT, traits, view  # noqa: E402
+from studio.align.hear.phases import FRAMES_A_UNIT, moments, traits, view  # noqa: E402
 from studio.align.hear.spectra import FINE_PER_SECOND, spectra  # noqa: E402
+from studio.align.rows import InMemory  # noqa: E402
 from studio.mix.sources import ArraySource  # noqa: E402
 from tests.bench.bar_lock.learn.material import LEARN, lesson  # noqa: E402
 from tests.bench.bar_lock.learn.strewn import strewn  # noqa: E402
@@ -38,24 +39,26 @@ def example(seed: int) -> dict[str, np.ndarray]:
     """One lesson as arrays: `view` and `phase` (0..1; -1 without bars) at the model's pace, `inside` where it counts;
     `fine` and the onsets in it, in fine frames; `pitches` of all of it, and the fine frame with which `fine` begins."""
     given = strewn(seed) if seed % STREWN == 0 else lesson(seed)
-    found = spectra(ArraySource(given.audio), given.rate)
+    found = spectra(ArraySource(given.audio), given.rate, InMemory())
+    heard = features(found)
     shape = BarShape.of(given.grid.meter)
     per_second = FRAMES_A_UNIT * given.grid.bpm / (60.0 * float(shape.unit))
-    seen = view(features(found), per_second)
+    seen = view(heard, per_second, 0, moments(heard, per_second))
     at = np.arange(len(seen)) / per_second
     phase = (given.beats.beats_at(at) / float(shape.beats)) % 1.0 if given.pulse else np.full(len(at), -1.0)
     first_s = float(given.onsets[0]) if given.pulse else 0.0
     random = np.random.Generator(np.random.PCG64([seed, 778]))
     length = round(FINE_S * FINE_PER_SECOND)
     first = int(random.integers(0, max(1, len(found.fine) - length)))
+    pitches = found.pitches.read(0, len(found.pitches))
     onsets = given.onsets * FINE_PER_SECOND - first
     about = {"material": given.material, "says": given.says, "meter": str(given.grid.meter), "seed": seed}
     return {
         "view": seen.astype(np.float16), "phase": phase.astype(np.float32),
         "inside": (at >= first_s - 0.05) & (at <= given.last), "traits": traits(shape),
-        "fine": contrast(found.fine)[first : first + length].astype(np.float16),
+        "fine": contrast(found, first, min(first + length, len(found.fine))).astype(np.float16),
         "onsets": onsets[(onsets > -50) & (onsets < length + 50)].astype(np.float32), "first": np.array(first),
-        "pitches": (found.pitches / max(float(found.pitches.max()), 1e-9)).astype(np.float16),
+        "pitches": (pitches / max(float(pitches.max()), 1e-9)).astype(np.float16),
         "about": np.array(json.dumps(about)),
     }  # fmt: skip
 

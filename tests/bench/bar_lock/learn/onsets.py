@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from studio.align.hear.attacks import AROUND, DILATIONS, KERNEL, SILENCE, STEPS, bumps, silence, steps
 from studio.align.hear.spectra import FINE_BANDS, FINE_PER_SECOND
+from studio.align.rows import held
 from tests.bench.bar_lock.learn.stored import examples, watched
 
 SEEN = FINE_BANDS + STEPS
@@ -73,7 +74,7 @@ def lessons(folder: Path, limit: int | None) -> Iterator[dict[str, Any]]:
     """What the network sees of each, with silence before those that begin the sound."""
     for given in examples(folder, ("fine", "onsets", "first", "pitches"), limit):
         first, fine = int(given["first"]), given["fine"]
-        seen = np.concatenate([fine, steps(given["pitches"].astype(np.float32), first, len(fine))], axis=1)
+        seen = np.concatenate([fine, steps(held(given["pitches"].astype(np.float32)), first, len(fine))], axis=1)
         lead = AROUND if first == 0 else 0
         seen = np.concatenate([np.broadcast_to(silence(), (lead, SEEN)), seen])
         yield {

@@ -28,6 +28,7 @@ from studio.align.hear.downbeat import EVIDENCE  # noqa: E402
 from studio.align.hear.features import features  # noqa: E402
 from studio.align.hear.onsets import find_onsets  # noqa: E402
 from studio.align.hear.spectra import spectra  # noqa: E402
+from studio.align.rows import InMemory  # noqa: E402
 from studio.mix.sources import ArraySource  # noqa: E402
 from tests.bench.bar_lock import material  # noqa: E402
 
@@ -39,7 +40,7 @@ AGAINST = ("pickup", "apart")
 def looked_at(name: str, seed: int, cache: Path | None) -> dict[str, Any]:
     """All courses that hearing would try for a case, with their evidence, and which bar lines are right."""
     case = material.case(name, seed, cache)
-    found = spectra(ArraySource(case.at_grid_rate()), case.grid.rate)
+    found = spectra(ArraySource(case.at_grid_rate()), case.grid.rate, InMemory())
     heard = features(found)
     onsets = find_onsets(found, heard)
     shape = BarShape.of(case.grid.meter)
