@@ -276,11 +276,12 @@ def _thinned(x: Floats, y: Floats, tolerance: float) -> NDArray[np.intp]:
 
 
 def _fit_free(heard: Heard, frames: int, wish: Wish) -> Plan:
-    """The first sound on bar 1, as it is, in as many bars as it needs; only what sounds to its end is repeated."""
+    """The first sound on bar 1, as it is, in as many bars as it needs; only what sounds to its end is repeated. A file
+    that is as long as its bars was cut as it is wanted."""
     rate = wish.grid.rate
-    begin = _first_frame(heard, rate)
-    silent = heard.last_sound <= heard.first_sound
-    length = (frames if silent else min(frames, math.ceil(heard.last_sound * rate))) - begin
+    silent, whole_bars = heard.last_sound <= heard.first_sound, wish.grid.ends_bar(heard.seconds)
+    begin = 0 if whole_bars else _first_frame(heard, rate)
+    length = (frames if silent or whole_bars else min(frames, math.ceil(heard.last_sound * rate))) - begin
     grid = _lengthened(wish.grid, float(wish.grid.beat_at(length)))
     lines = np.array([grid.exact_frame(line) for line in grid.bar_starts])
     slack = np.diff(lines) * float(SLACK)

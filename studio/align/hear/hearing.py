@@ -39,7 +39,7 @@ COURSE_WEIGHTS = {"gain": 3.0, "gain_seconds": 0.045, "apart": -1.04, "votes": 0
 """What speaks for a course: nats a frame, also times the seconds, distance from the tempo asked for, evidence for its
 bar lines, the number of bars asked for. Learned from the benchmark's tuning set."""
 _LONG_S = 30.0
-_AS_IT_IS, _AS_IT_IS_FEW = 2.0, 6.0
+_AS_IT_IS, _AS_IT_IS_FEW = 2.5, 9.0
 """Nats that speak for the grid itself where a sound is as long as its bars, and where hardly anything begins in it
 either. Files are cut so on purpose; but takes of models are as well, which have any tempo."""
 _FEW = 0.3

@@ -16,7 +16,7 @@ _NEAR_S = 0.025
 """How far from an onset its rise is looked for."""
 _SOFTER, _SOFTLY_S = 0.8, 0.08
 """Weight of single semitones' rises, which tell of soft beginnings, and how far from these they are looked for."""
-_EDGE_S, _UNKNOWN = 0.005, 0.3
+_EDGE_S, _UNKNOWN = 0.015, 0.3
 """The edge of a file, and how sharp what begins there is taken to be where nothing else does."""
 _CLEAR = 0.4
 

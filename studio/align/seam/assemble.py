@@ -10,7 +10,7 @@ import numpy as np
 from studio.align.fit import EARLY_S, Piece, Plan
 from studio.align.move.render import whole_shift
 from studio.align.seam.crossfade import REACH_S
-from studio.align.seam.join import Join, Side, begins_softly, begun, join, through
+from studio.align.seam.join import Join, Side, begins_anew, begins_softly, begun, join, through
 from studio.align.seam.score import CONTEXT_S, SeamScore, seam_score
 from studio.align.seam.voices import Laid, Shifted, Voice, Voices
 from studio.align.values import Audio, Floats
@@ -46,9 +46,7 @@ def assemble(
         loop: whether the end is joined to the start.
         step: told how much of it (0..1) is done; may raise to stop.
     """
-    sides = [
-        Side(sound, np.sort(piece.warp.target_at(attacks))) for piece, sound in zip(plan.pieces, sounds, strict=True)
-    ]
+    sides = _sides(plan, sounds, attacks, rate, loop)
     pieces = list(plan.pieces)
     if loop:
         period = plan.frames
@@ -69,6 +67,20 @@ def assemble(
         scores.append(_score(whole, joins[number], after, plan.pieces[number].stop, marks, rate, loop))
         step(0.5 + 0.5 * (done + 1) / len(scored))
     return Seamed(whole, tuple(joins), tuple(scores))
+
+
+def _sides(plan: Plan, sounds: Sequence[Laid], attacks: Floats, rate: int, loop: bool) -> list[Side]:
+    """The pieces with their attacks; also with one that was not heard as such, being cut away right before it."""
+    sides = []
+    for number, (piece, sound) in enumerate(zip(plan.pieces, sounds, strict=True)):
+        own = np.sort(piece.warp.target_at(attacks))
+        early = own < sound.first + EARLY_S * rate
+        if sound.first == piece.start and not early.any() and (number or loop):
+            before = sounds[number - 1] if number else Shifted(sounds[-1], -plan.frames)
+            if begins_anew(before, sound, rate):
+                own = np.concatenate(([float(sound.first)], own))
+        sides.append(Side(sound, own))
+    return sides
 
 
 def _joined(before: Side, after: Side, piece: Piece, next_piece: Piece, rate: int) -> Join:

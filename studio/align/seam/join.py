@@ -27,6 +27,8 @@ RISE_S, RISE_BLOCKS, RISE = 0.003, 4, 6.0
 EDGE_S, EDGE = 0.010, 1.5
 """A file that begins with this many times the power, or with bends of it, that the sound before ends with, begins with
 an attack."""
+ANEW = 4.0
+"""And one that begins with this many times the power has one of its own, however it is heard."""
 LEAST_RING_S = 0.020
 """What goes on for less behind the bar line is the file's end and no ring."""
 GUARD_S = 0.001
@@ -143,6 +145,18 @@ def _first_of_file(before: Side, after: Side, attack: float | None, rate: int) -
     new = after.sound.read(first, first + span).astype(np.float64)
     sizes = [(_power(new), _power(old)), (_power(np.diff(new)), _power(np.diff(old)))]
     return attack if any(theirs > EDGE * ours for theirs, ours in sizes) else None
+
+
+def begins_anew(before: Laid, after: Laid, rate: int) -> bool:
+    """Whether a file is cut at a stroke: it begins louder than the sound before it ends, and steps no further where it
+    begins than it does by itself."""
+    span = round(EDGE_S * rate)
+    old, new = before.read(after.first - span, after.first), after.read(after.first, after.first + span)
+    if _power(new.astype(np.float64)) < ANEW * _power(old.astype(np.float64)) + QUIET**2:
+        return False
+    steps = np.abs(np.diff(np.concatenate((old[:, -1:], new), axis=1), axis=1)).max(axis=0)
+    edge = math.floor(HARD_ENTRY_S * rate)
+    return float(steps[:edge].max(initial=0.0)) <= float(steps[edge:].max(initial=0.0))
 
 
 def _power(sound: Floats) -> float:

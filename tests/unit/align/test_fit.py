@@ -250,6 +250,12 @@ def test_a_sound_without_a_pulse_begins_at_bar_1_as_it_is() -> None:
     assert np.ptp(piece.warp.target - piece.warp.source) == 0.0
 
 
+def test_a_sound_without_a_pulse_that_is_as_long_as_its_bars_is_left_where_it_is() -> None:
+    plan = planned(heard(6.0, None, [0.73], first_sound=0.72, last_sound=3.2), fill=False)
+    assert plan.grid.bars == 3
+    assert float(plan.pieces[0].warp.target_at(0.0)) == 0.0
+
+
 def test_a_single_stroke_is_not_repeated_but_a_texture_is() -> None:
     stroke = heard(1.0, None, [0.0], first_sound=0.0, last_sound=0.6)
     assert len(planned(stroke, bars=4).pieces) == 1

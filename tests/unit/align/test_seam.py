@@ -12,7 +12,7 @@ from studio.align.grid import Grid
 from studio.align.laying import Endless, Kept, leads_on
 from studio.align.seam import Patch, Seamed, Shifted, Voice, Voices, assemble, seam_score
 from studio.align.seam.crossfade import Continued, crossfaded
-from studio.align.seam.join import Side, join
+from studio.align.seam.join import Side, begins_anew, join
 from studio.align.values import Audio, Floats
 from studio.mix.sources import ArraySource
 from studio.song import Meter
@@ -240,6 +240,23 @@ def test_an_attack_a_little_too_early_for_the_first_frame_is_not_cut(early_ms: f
     np.testing.assert_array_equal(y[:, : RATE // 100], sound[:, first : first + RATE // 100])
     np.testing.assert_array_equal(y[:, RATE // 5 :], sound[:, RATE + RATE // 5 : RATE + BAR])
     assert seam_score(y, [(RATE // 100, RATE // 5)], (seconds - 1) * RATE, RATE).value < 1.0
+
+
+def test_a_loop_cut_at_a_stroke_is_left_alone_even_if_the_stroke_was_not_heard() -> None:
+    audio = struck(2 * BAR, quarters(2)[:-1])
+    audio[:, -RATE // 10 :] *= np.linspace(1, 0, RATE // 10, dtype=np.float32)
+    result = looped(audio, 2, 2, quarters(2)[1:-1] * RATE)
+    assert result.joins[0].way.value == "through"
+    assert result.score is not None and result.score < 1
+    np.testing.assert_array_equal(whole(result.voices), audio)
+
+
+@pytest.mark.parametrize(("phase", "quiet_end", "expected"), [(0.0, 1, True), (np.pi / 2, 1, False), (0.0, 0, False)])
+def test_a_sound_begins_anew_where_it_rises_by_itself(phase: float, quiet_end: int, expected: bool) -> None:
+    sound = tone(220.0, BAR, phase=phase)
+    if quiet_end:
+        sound[:, -RATE // 2 :] *= np.linspace(1, 0, RATE // 2, dtype=np.float32)
+    assert begins_anew(kept(sound, -BAR), kept(sound), RATE) == expected
 
 
 def test_silence_at_the_join_stays_silence() -> None:
