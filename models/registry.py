@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from models.api import Engine, EngineError, TextEncoder
 from models.api.prompts import PromptEngine
+from models.api.tools import Separator
 
 ENGINES = {"band": "models.band.engine:Band"}
 NEURAL = {"musicgen": "models.musicgen.engine:MusicGen"}
 """Engines that need torch and a checkpoint's folder: `models.worker` hosts them."""
+SEPARATORS = {"demucs": "models.analysis.demucs:Demucs"}
+"""What tells the stems of a mix apart, likewise."""
 TEXT_ENCODERS = {"minilm": "models.text.minilm:MiniLM"}
 
 
@@ -37,15 +41,25 @@ def neural_names() -> tuple[str, ...]:
 
 def load_neural(name: str, folder: Path, device: str, dtype: str) -> PromptEngine:
     """The neural engine of that name with the checkpoint in `folder`. Raises EngineError."""
-    if name not in NEURAL:
-        raise EngineError(f"engine {name[:40]!r} is not known; use one of {', '.join(NEURAL)}")
+    engine: PromptEngine = _with_weights(NEURAL, "engine", name, folder, device, dtype)
+    return engine
+
+
+def load_separator(name: str, folder: Path, device: str, dtype: str) -> Separator:
+    """The separator of that name with the weights in `folder`. Raises EngineError."""
+    separator: Separator = _with_weights(SEPARATORS, "separator", name, folder, device, dtype)
+    return separator
+
+
+def _with_weights(known: Mapping[str, str], what: str, name: str, folder: Path, device: str, dtype: str) -> Any:
+    if name not in known:
+        raise EngineError(f"{what} {name[:40]!r} is not known; use one of {', '.join(known)}")
     try:
-        engine: PromptEngine = _load(NEURAL[name])(folder, device, dtype)
+        return _load(known[name])(folder, device, dtype)
     except ModuleNotFoundError as error:
         raise EngineError(
-            f"engine {name} needs {error.name}, which is not installed: pip install 'stemwright[neural]'"
+            f"{what} {name} needs {error.name}, which is not installed: pip install 'stemwright[neural]'"
         ) from error
-    return engine
 
 
 @cache

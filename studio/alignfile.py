@@ -17,7 +17,7 @@ from typing import Any
 from studio.align.grid import Grid
 from studio.align.key import KeyHeard, hear_key
 from studio.align.lock import Aligned, lock
-from studio.align.purity import hear_purity
+from studio.align.purity import Purity, hear_purity
 from studio.align.report import Report
 from studio.align.values import Audio, Wish
 from studio.audiofile import LONGEST_MINUTES, AudioFile
@@ -59,6 +59,8 @@ class Order:
     rate: int | None = None
     """None for the song's, or the file's own."""
     role: str = ""
+    separator: Path | None = None
+    """The folder of a published separator, which tells how much of the sound is of its role; None to estimate that."""
     report: Path | None = None
     """Where the report goes as JSON, besides being returned."""
     force: bool = False
@@ -167,8 +169,18 @@ def _completed(aligned: Aligned, order: Order, song: Song | None, warnings: tupl
     """The report with what is heard in the result besides its timing."""
     rate = aligned.rate
     key = hear_key(aligned, rate, None if song is None else _section_key(song, order.start_bar))
-    purity = hear_purity(aligned, rate, order.role) if order.role else None
+    purity = _purity(aligned, order) if order.role else None
     return replace(aligned.report, key=key, purity=purity, warnings=(*warnings, *aligned.report.warnings))
+
+
+def _purity(aligned: Aligned, order: Order) -> Purity:
+    if order.separator is None:
+        return hear_purity(aligned, aligned.rate, order.role)
+    from studio.jobs.neural import NeuralHost
+    from studio.separating import purity_by
+
+    with NeuralHost() as host:
+        return hear_purity(aligned, aligned.rate, order.role, purity_by(order.separator, host))
 
 
 def _bar(song: Song, number: int) -> tuple[int, Bar]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from studio.commands import align, generate
+from studio.commands import align, generate, separate
 from studio.version import __version__
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_regenerate(commands)
     align.add(commands)
     generate.add(commands)
+    separate.add(commands)
     _add_picture(commands)
     styles = commands.add_parser("styles", help="list the styles")
     styles.add_argument("--json", action="store_true", help="print one JSON object")

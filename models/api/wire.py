@@ -10,9 +10,12 @@ import json
 import struct
 from typing import IO, Any
 
-from models.api import EngineError
+import numpy as np
+
+from models.api import Audio, EngineError
 
 _LENGTHS = struct.Struct("<II")
+MOST_CHANNELS = 8
 MOST_JSON = 1 << 20
 MOST_BYTES = 1 << 30
 
@@ -53,3 +56,22 @@ def receive(source: IO[bytes]) -> tuple[Message, bytes] | None:
     if not isinstance(message, dict):
         raise WireError("a message is no JSON object")
     return message, data
+
+
+def sound_from(message: Message, data: bytes) -> tuple[Audio, int]:
+    """The sound behind a message that says its `rate` and `channels`: float32 (channels, frames), and Hz. Raises
+    WireError where there is none, or it holds what is no number."""
+    rate, channels = _whole(message, "rate"), _whole(message, "channels")
+    if channels > MOST_CHANNELS or not data or len(data) % (4 * channels):
+        raise WireError("a message came without its sound")
+    audio = np.frombuffer(data, "<f4").reshape(-1, channels).T.astype(np.float32)
+    if not np.isfinite(audio).all():
+        raise WireError("a message's sound holds what is no number")
+    return audio, rate
+
+
+def _whole(message: Message, name: str) -> int:
+    value = message.get(name)
+    if type(value) is not int or value < 1:
+        raise WireError("a message came without its sound")
+    return value

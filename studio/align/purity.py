@@ -30,8 +30,12 @@ LASTING = 2.5
 SEPARATED_S = 10.0
 """How much a separator is given at once."""
 
+TONES = ("other", "guitar", "piano")
+"""What separators call that which plays harmony and lead: these two they cannot tell apart."""
+PARTS = {"drums": ("drums",), "bass": ("bass",), "vocals": ("vocals",), "harmony": TONES, "lead": TONES}
+
 Separator = Callable[[Audio, int], Mapping[str, Audio]]
-"""Sound (channels, frames) and its rate to one sound of the same shape for each role."""
+"""Sound (channels, frames) and its rate to sounds of the same shape by name (see `PARTS`)."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Purity:
 
 def hear_purity(source: Source, rate: int, role: str, separate: Separator | None = None) -> Purity:
     """How much of a sound at `rate` Hz is of `role` (one of studio.song.ROLES)."""
-    if separate is not None:
+    if separate is not None and role in PARTS:
         return Purity(role, _separated(source, rate, role, separate), SEPARATION)
     return Purity(role, None if role == "fx" else _estimated(source, rate, role), ESTIMATE)
 
@@ -64,7 +68,7 @@ def _separated(source: Source, rate: int, role: str, separate: Separator) -> flo
     for start in range(0, source.frames, size):
         parts = separate(source.read(start, min(size, source.frames - start)), rate)
         energies = {name: float(np.sum(part.astype(np.float64) ** 2)) for name, part in parts.items()}
-        mine += energies.get(role, 0.0)
+        mine += sum(energies.get(name, 0.0) for name in PARTS[role])
         total += sum(energies.values())
     return mine / total if total > 0 else None
 

@@ -36,6 +36,7 @@ def add(commands: Any) -> None:
     align.add_argument("--loop", action="store_true", help="make its end meet its start")
     align.add_argument("--lufs", metavar="L", help="loudness of the clip, such as -18 (default: as it is)")
     align.add_argument("--role", metavar="ROLE", help="what it is (drums, bass ...): tells how purely it is that")
+    align.add_argument("--separator", metavar="DIR", help="with --role: a published separator, which tells it exactly")
     align.add_argument("--rate", metavar="HZ", help="of the clip (default: the song's, or the file's own)")
     align.add_argument("--report", metavar="R.json", help="write the report to this file")
     align.add_argument("--json", action="store_true", help="print the report on standard output")
@@ -101,6 +102,10 @@ def _order(arguments: argparse.Namespace) -> Order:
         given["rate"] = within("rate", arguments.rate, MIN_RATE, MAX_RATE)
     if arguments.role is not None:
         given["role"] = role(arguments.role)
+    if arguments.separator is not None:
+        if arguments.role is None:
+            raise SongError("--separator tells how purely a sound is of its role; name that with --role")
+        given["separator"] = folder(arguments.separator)
     if arguments.report is not None:
         given["report"] = file("report", arguments.report)
     return Order(**given, loop=arguments.loop, force=arguments.force)

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
-from models.api import Cancelled, EngineError, StemResult
+from models.api import Audio, Cancelled, EngineError, StemResult
 from models.api.prompts import PromptRequest
-from models.api.wire import Message, WireError, receive, send
+from models.api.wire import Message, WireError, receive, send, sound_from
 
 GRACE_S = 5.0
 Told = Callable[[str, int, int], None]
@@ -53,34 +52,71 @@ class NeuralHost:
     ) -> StemResult:
         """A sound. Raises EngineError: EngineLost where the process ended, after which the next job starts another;
         Cancelled where `cancel` said so."""
+        job = {"do": "generate", **_asked(engine, weights, device, dtype), "request": request.as_json()}
+        result: list[StemResult] = []
+        self._run(job, b"", told, cancel, lambda message, data: result.append(_result(message, data)))
+        return result[0]
+
+    def separate(
+        self,
+        audio: Audio,
+        rate: int,
+        engine: str,
+        weights: Path,
+        *,
+        device: str = "cpu",
+        take: Callable[[dict[str, Audio]], None],
+        told: Told = lambda kind, done, of: None,
+        cancel: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """The stems of float32 (channels, frames), told to `take` from the first frame to the last, some of each stem
+        at a time. Raises as `generate` does."""
+        job = {
+            "do": "separate", **_asked(engine, weights, device, "float32"), "rate": rate, "channels": len(audio),
+        }  # fmt: skip
+
+        def came(message: Message, data: bytes) -> None:
+            if message["is"] == "part":
+                take(_stems(message, data))
+
+        self._run(job, np.ascontiguousarray(audio.T, "<f4").tobytes(), told, cancel, came)
+
+    def _run(
+        self, job: Message, data: bytes, told: Told, cancel: Callable[[], bool], came: Callable[[Message, bytes], None]
+    ) -> None:
+        """Give a job to the process and see it to its end. `came` is told of parts and of the end."""
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
         self._jobs += 1
-        number, stopping = self._jobs, False
-        job: Message = {
-            "id": number, "do": "generate", "engine": engine, "weights": str(weights), "device": device, "dtype": dtype,
-            "request": request.as_json(),
-        }  # fmt: skip
+        number, stopping, over = self._jobs, False, False
         try:
-            send(process.stdin, job)
-            while (came := receive(process.stdout)) is not None:
-                message, data = came
+            send(process.stdin, {"id": number, **job}, data)
+            while (back := receive(process.stdout)) is not None:
+                message, data = back
                 if message.get("id") != number:
                     continue
                 kind = message.get("is")
+                over = kind in ("error", "cancelled", "done")
                 if kind == "error":
                     raise EngineError(str(message.get("says")))
                 if kind == "cancelled":
                     raise Cancelled("cancelled")
-                if kind == "done":
-                    return _result(message, data)
-                told(str(kind), int(message.get("done", 0)), int(message.get("of", 0)))
+                if kind in ("part", "done"):
+                    came(message, data)
+                    if over:
+                        return
+                else:
+                    told(str(kind), int(message.get("done", 0)), int(message.get("of", 0)))
                 if not stopping and cancel():
                     stopping = True
                     send(process.stdin, {"id": number, "do": "cancel"})
-        except (OSError, WireError) as error:
+        except (BrokenPipeError, WireError) as error:
             raise self._lost() from error
+        finally:
+            if not over and self._process is process:  # whoever was told did not want more
+                with suppress(OSError):
+                    send(process.stdin, {"id": number, "do": "cancel"})
         raise self._lost()
 
     def close(self) -> None:
@@ -116,13 +152,22 @@ class NeuralHost:
         return EngineLost(f"the engine's process ended in the middle of its work (status {status}); try again")
 
 
-def _result(message: dict[str, Any], data: bytes) -> StemResult:
-    channels = message.get("channels")
-    if type(channels) is not int or not 1 <= channels <= 8 or not data or len(data) % (4 * channels):
-        raise WireError("a finished job came without its sound")
-    audio = np.frombuffer(data, "<f4").reshape(-1, channels).T.astype(np.float32)
+def _asked(engine: str, weights: Path, device: str, dtype: str) -> Message:
+    return {"engine": engine, "weights": str(weights), "device": device, "dtype": dtype}
+
+
+def _result(message: Message, data: bytes) -> StemResult:
+    audio, rate = sound_from(message, data)
     return StemResult(
-        rate=int(message["rate"]), seed=int(message["seed"]), engine=str(message["engine"]),
+        rate=rate, seed=int(message["seed"]), engine=str(message["engine"]),
         version=str(message["version"]), audio=audio, weights=str(message["weights"]),
         parameters=dict(message["parameters"]),
     )  # fmt: skip
+
+
+def _stems(message: Message, data: bytes) -> dict[str, Audio]:
+    names, channels = message.get("stems"), message.get("channels")
+    if not isinstance(names, list) or type(channels) is not int or not names or channels < 1:
+        raise WireError("a part came without its stems")
+    audio = np.frombuffer(data, "<f4").reshape(len(names), -1, channels).astype(np.float32)
+    return {str(name): np.ascontiguousarray(stem.T) for name, stem in zip(names, audio, strict=True)}

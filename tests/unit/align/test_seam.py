@@ -247,7 +247,8 @@ def test_a_loop_cut_at_a_stroke_is_left_alone_even_if_the_stroke_was_not_heard()
     audio[:, -RATE // 10 :] *= np.linspace(1, 0, RATE // 10, dtype=np.float32)
     result = looped(audio, 2, 2, quarters(2)[1:-1] * RATE)
     assert result.joins[0].way.value == "through"
-    assert result.score is not None and result.score < 1
+    assert result.score is not None
+    assert result.score < 1
     np.testing.assert_array_equal(whole(result.voices), audio)
 
 

@@ -1,0 +1,1 @@
+"""What listens to sound instead of making it: separation into stems, beats. Needs torch."""
