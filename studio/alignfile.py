@@ -19,8 +19,9 @@ from studio.align.key import KeyHeard, hear_key
 from studio.align.lock import Aligned, lock
 from studio.align.purity import Purity, hear_purity
 from studio.align.report import Report
-from studio.align.values import Audio, Wish
+from studio.align.values import Audio, Counted, Wish
 from studio.audiofile import LONGEST_MINUTES, AudioFile
+from studio.counting import Listening, listened, read_beats
 from studio.project.atomic import atomic_write
 from studio.project.chunks import Loudness, Marker
 from studio.project.errors import ProjectError, os_problem
@@ -52,6 +53,10 @@ class Order:
     """None for as many as the sound has."""
     felt_bpm: float | None = None
     from_bpm: float | None = None
+    beats: Path | None = None
+    """A text file with the sound's beats, for those that are heard wrongly."""
+    listener: Listening | None = None
+    """Who hears the beats; None for bar lock itself."""
     project: Path | None = None
     start_bar: int = 1
     loop: bool = False
@@ -98,9 +103,10 @@ def align_file(order: Order, say: Say, cancel: Cancel) -> Clipped:
     song = None if order.project is None else _song(order.project)
     rate = order.rate or (None if song is None else song.rate)
     with AudioFile(order.source, rate, lambda done: say(OPENED * done, "reading")) as source, Scratch() as room:
+        grid = _grid(order, song, source.rate)
         wish = Wish(
-            _grid(order, song, source.rate), loop=order.loop, lufs=order.lufs, felt_bpm=order.felt_bpm,
-            from_bpm=order.from_bpm, fill=order.bars is not None,
+            grid, loop=order.loop, lufs=order.lufs, felt_bpm=order.felt_bpm, from_bpm=order.from_bpm,
+            counted=_counted(order, source, grid, cancel), fill=order.bars is not None,
         )  # fmt: skip
         part = LOCKED - OPENED
         aligned = lock(
@@ -163,6 +169,12 @@ def _grid(order: Order, song: Song | None, rate: int) -> Grid:
     if minutes > LONGEST_MINUTES:
         raise SongError(f"{grid.bars} bars last {minutes:.0f} minutes; at most {LONGEST_MINUTES}, take fewer")
     return grid
+
+
+def _counted(order: Order, source: AudioFile, grid: Grid, cancel: Cancel) -> Counted | None:
+    if order.beats is not None:
+        return read_beats(order.beats)
+    return None if order.listener is None else listened(source, source.rate, grid, order.listener, cancel)
 
 
 def _completed(aligned: Aligned, order: Order, song: Song | None, warnings: tuple[str, ...]) -> Report:

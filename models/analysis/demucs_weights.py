@@ -217,8 +217,8 @@ def _check_argument(name: str, key: str, value: Any) -> None:
     most = DEEPEST if key in DEPTHS else LARGEST
     good = len(items) <= DEEPEST and all(isinstance(item, plain) for item in items)
     good = good and all(len(item) <= DEEPEST for item in items if isinstance(item, str))
-    numbers = [item for item in items if isinstance(item, int | float | Fraction)]
-    if not good or not all(math.isfinite(item) and abs(item) <= most for item in numbers):
+    numbers = [float(item) for item in items if isinstance(item, int | float | Fraction)] if good else []
+    if not good or not all(abs(item) <= most for item in numbers):
         raise EngineError(f"separator {name} has {key:.40} {value!r:.40}, which cannot be: fetch it again")
 
 

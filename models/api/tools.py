@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.api import Audio, Cancel
 
@@ -21,4 +25,21 @@ class Separator(Protocol):
 
     def separated(self, audio: Audio, rate: int, step: Step, cancel: Cancel) -> Iterator[Audio]:
         """Yield float32 (stems, channels, n) from the first frame of (channels, frames) to its last."""
+        ...
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Where beats are in a sound: arrays of one length, in rising order of time."""
+
+    seconds: NDArray[np.float64]
+    downbeats: NDArray[np.bool_]
+    """Whether a bar begins with it."""
+
+
+class Listener(Protocol):
+    """Hears beats. Raises EngineError (or Cancelled)."""
+
+    def beats(self, audio: Audio, rate: int, units: int, slowest: float, fastest: float, cancel: Cancel) -> Beats:
+        """Beats of float32 (channels, frames), of which `units` make a bar, and `slowest` to `fastest` a minute."""
         ...

@@ -4,10 +4,13 @@ Messages (see `models.api.wire`), each with the job's `id`; sound is float32 fra
 
     in   {"id", "do": "generate", "engine", "weights", "device", "dtype", "request"}
          {"id", "do": "separate", "engine", "weights", "device", "dtype", "rate", "channels"} with the sound
+         {"id", "do": "listen", "engine", "weights", "device", "dtype", "rate", "channels", "units", "slowest",
+         "fastest"} with the sound; no weights are the listener's own
          {"id", "do": "cancel"}
     out  {"id", "is": "loading"}, {"id", "is": "step", "done", "of"}
          {"id", "is": "part", "stems", "channels"} with as much of all stems, one after the other, as is done
-         {"id", "is": "done", "rate", "channels", ...} with the sound of what was generated
+         {"id", "is": "done", "rate", "channels", ...} with the sound of what was generated, or with "seconds" and
+         "downbeats"
          {"id", "is": "cancelled"}, {"id", "is": "error", "says"}
 """
 
@@ -24,9 +27,12 @@ import numpy as np
 from models.api import Audio, Cancelled, EngineError, StemResult
 from models.api.prompts import PromptRequest
 from models.api.wire import Message, WireError, receive, send, sound_from
-from models.registry import load_neural, load_separator
+from models.registry import load_listener, load_neural, load_separator
 
-LOADED_BY: dict[str, Callable[[str, Path, str, str], Any]] = {"generate": load_neural, "separate": load_separator}
+LOADED_BY: dict[str, Callable[[str, Any, str, str], Any]] = {
+    "generate": load_neural, "separate": load_separator, "listen": load_listener,
+}  # fmt: skip
+MOST_UNITS, LEAST_BPM, MOST_BPM = 32, 10.0, 1000.0
 
 
 class Host:
@@ -64,7 +70,7 @@ class Host:
 
     def _work(self, job: Message, data: bytes) -> None:
         number = _number(job)
-        does = {"generate": self._generate, "separate": self._separate}
+        does = {"generate": self._generate, "separate": self._separate, "listen": self._beats}
         try:
             do = does.get(_text(job, "do"))
             if do is None:
@@ -96,13 +102,23 @@ class Host:
             self._tell(number, "part", b"".join(map(_bytes, part)), stems=list(engine.stems), channels=len(audio))
         self._tell(number, "done", rate=rate, channels=len(audio), weights=engine.name)
 
+    def _beats(self, number: int, job: Message, data: bytes) -> None:
+        audio, rate = sound_from(job, data)
+        units, slowest, fastest = (_number_in(job, name) for name in ("units", "slowest", "fastest"))
+        if not (1 <= units <= MOST_UNITS and LEAST_BPM <= slowest < fastest <= MOST_BPM):
+            raise EngineError(f"bars of {units:g} beats at {slowest:g} to {fastest:g} a minute cannot be listened for")
+        found = self._engine(number, job).beats(
+            audio, rate, int(units), slowest, fastest, lambda: self._cancelled(number)
+        )
+        self._tell(number, "done", seconds=found.seconds.round(6).tolist(), downbeats=found.downbeats.tolist())
+
     def _engine(self, number: int, job: Message) -> Any:
         wanted = tuple(_text(job, name) for name in ("do", "engine", "weights", "device", "dtype"))
         if self._loaded is None or self._loaded[0] != wanted:
             self._loaded = None  # before the next one is read: two may be more than fits
             self._tell(number, "loading")
             do, name, folder, device, dtype = wanted
-            self._loaded = wanted, LOADED_BY[do](name, Path(folder), device, dtype)
+            self._loaded = wanted, LOADED_BY[do](name, Path(folder) if folder else None, device, dtype)
         return self._loaded[1]
 
     def _stepping(self, number: int) -> Any:
@@ -122,6 +138,13 @@ def _bytes(audio: Audio) -> bytes:
 def _number(message: Message) -> int:
     number = message.get("id")
     return number if type(number) is int else -1
+
+
+def _number_in(message: Message, name: str) -> float:
+    value = message.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise EngineError(f"a job says {name} {value!r:.40}, which is no number")
+    return float(value)
 
 
 def _text(message: Message, name: str) -> str:

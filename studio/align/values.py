@@ -38,6 +38,8 @@ class Source(Protocol):
         ...
 
 
+LEAST_BEAT_S = 0.02
+"""Beats are further apart than this."""
 _LEFT = 0.6
 
 
@@ -159,6 +161,21 @@ class Warp:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Beats of a sound that somebody else has heard, or tapped: two or more, in rising order."""
+
+    seconds: Floats
+    downbeats: NDArray[np.bool_]
+    """Whether a bar begins with it; where none does, that is told from the sound."""
+
+    def __post_init__(self) -> None:
+        if len(self.seconds) != len(self.downbeats) or len(self.seconds) < 2:
+            raise AlignError("a sound is counted by two beats or more; these are too few")
+        if not (np.isfinite(self.seconds).all() and np.all(np.diff(self.seconds) > LEAST_BEAT_S)):
+            raise AlignError("the beats that a sound is counted by must rise in time; sort them, each once")
+
+
+@dataclass(frozen=True)
 class Wish:
     """What is asked of bar lock, beside the grid."""
 
@@ -170,5 +187,7 @@ class Wish:
     """The tempo at which the user counts the sound: one such beat goes on one of the grid's beats."""
     from_bpm: float | None = None
     """The tempo that the sound is meant to have, in its own beats; what is heard is looked for near it."""
+    counted: Counted | None = None
+    """Its beats, a bar's felt ones or pulses, where these are not to be looked for."""
     fill: bool = False
     """Whether the grid's number of bars was asked for, so that shorter material is repeated to fill it."""

@@ -31,6 +31,11 @@ def add(commands: Any) -> None:
     align.add_argument("--bars", metavar="N", help="exactly so many bars, repeated or trimmed at bar lines")
     align.add_argument("--felt", metavar="BPM", help="the tempo at which you count the sound: one such beat a beat")
     align.add_argument("--from-bpm", metavar="BPM", help="the tempo the sound was meant to have")
+    align.add_argument(
+        "--beats", metavar="FILE", help="a text file with the seconds of its beats, where they are misheard"
+    )
+    align.add_argument("--listener", metavar="NAME", help="who hears its beats instead: beatnet or beat_this")
+    align.add_argument("--listener-weights", metavar="DIR", help="the folder of the listener's weights, if not its own")
     align.add_argument("--project", metavar="DIR", help="take tempo, meter, key and rate from this song")
     align.add_argument("--start-bar", metavar="K", help="the song's bar at which the clip begins (default 1)")
     align.add_argument("--loop", action="store_true", help="make its end meet its start")
@@ -72,6 +77,7 @@ def _plain(words: str) -> str:
 def _order(arguments: argparse.Namespace) -> Order:
     from studio.alignfile import Order
     from studio.commands.arguments import file, folder, number, role, within
+    from studio.counting import Listening
     from studio.mix.arrays import MAX_RATE, MIN_RATE
     from studio.song import Meter, SongError, parse_bpm
 
@@ -96,6 +102,16 @@ def _order(arguments: argparse.Namespace) -> Order:
     for option, name in (("felt", "felt_bpm"), ("from_bpm", "from_bpm")):
         if getattr(arguments, option) is not None:
             given[name] = float(parse_bpm(getattr(arguments, option)))
+    told = [name for name in ("beats", "listener", "felt", "from_bpm") if getattr(arguments, name) is not None]
+    if len(told) > 1 and set(told) & {"beats", "listener"}:
+        raise SongError(f"--{told[0]} and --{told[1].replace('_', '-')} both tell its tempo; leave one of them out")
+    if arguments.beats is not None:
+        given["beats"] = file("file of beats", arguments.beats)
+    if arguments.listener_weights is not None and arguments.listener is None:
+        raise SongError("--listener-weights are a listener's; name it with --listener")
+    if arguments.listener is not None:
+        weights = arguments.listener_weights
+        given["listener"] = Listening(arguments.listener, None if weights is None else folder(weights))
     if arguments.lufs is not None:
         given["lufs"] = number("loudness", arguments.lufs, SOFTEST, LOUDEST)
     if arguments.rate is not None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from models.api import Audio, Cancelled, EngineError, StemResult
 from models.api.prompts import PromptRequest
+from models.api.tools import Beats
 from models.api.wire import Message, WireError, receive, send, sound_from
 
 GRACE_S = 5.0
@@ -80,6 +81,31 @@ class NeuralHost:
                 take(_stems(message, data))
 
         self._run(job, np.ascontiguousarray(audio.T, "<f4").tobytes(), told, cancel, came)
+
+    def listen(
+        self,
+        audio: Audio,
+        rate: int,
+        engine: str,
+        weights: Path | None,
+        *,
+        units: int,
+        slowest: float,
+        fastest: float,
+        device: str = "cpu",
+        told: Told = lambda kind, done, of: None,
+        cancel: Callable[[], bool] = lambda: False,
+    ) -> Beats:
+        """The beats of float32 (channels, frames), of which `units` make a bar and `slowest` to `fastest` a minute. No
+        weights are the listener's own. Raises as `generate` does."""
+        job: Message = {
+            "do": "listen", **_asked(engine, weights or "", device, "float32"), "rate": rate, "channels": len(audio),
+            "units": units, "slowest": slowest, "fastest": fastest,
+        }  # fmt: skip
+        found: list[Beats] = []
+        sound = np.ascontiguousarray(audio.T, "<f4").tobytes()
+        self._run(job, sound, told, cancel, lambda message, data: found.append(_beats(message)))
+        return found[0]
 
     def _run(
         self, job: Message, data: bytes, told: Told, cancel: Callable[[], bool], came: Callable[[Message, bytes], None]
@@ -152,7 +178,7 @@ class NeuralHost:
         return EngineLost(f"the engine's process ended in the middle of its work (status {status}); try again")
 
 
-def _asked(engine: str, weights: Path, device: str, dtype: str) -> Message:
+def _asked(engine: str, weights: Path | str, device: str, dtype: str) -> Message:
     return {"engine": engine, "weights": str(weights), "device": device, "dtype": dtype}
 
 
@@ -163,6 +189,13 @@ def _result(message: Message, data: bytes) -> StemResult:
         version=str(message["version"]), audio=audio, weights=str(message["weights"]),
         parameters=dict(message["parameters"]),
     )  # fmt: skip
+
+
+def _beats(message: Message) -> Beats:
+    seconds, downbeats = np.asarray(message.get("seconds"), float), np.asarray(message.get("downbeats"), bool)
+    if seconds.ndim != 1 or seconds.shape != downbeats.shape:
+        raise WireError("beats came without their times")
+    return Beats(seconds, downbeats)
 
 
 def _stems(message: Message, data: bytes) -> dict[str, Audio]:

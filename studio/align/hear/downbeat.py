@@ -45,10 +45,10 @@ class Downbeat:
 
 
 def find_downbeat(
-    course: BeatMap, path: Path, heard: Features, onsets: Onsets, shape: BarShape, bars: int, *, at_once: bool = False
+    course: BeatMap, path: Path, heard: Features, onsets: Onsets, shape: BarShape, bars: int, *, at: int | None = None
 ) -> Downbeat:
-    """The most likely bar line, or with `at_once` the first unit and what speaks for it. `course` counts units from the
-    first of `path` on; `bars` were asked for."""
+    """The most likely bar line, or the one `at` a unit and what speaks for it. `course` counts units from the first of
+    `path` on; `bars` were asked for."""
     divisions = shape.divisions if has_attacks(onsets) else min(2, shape.divisions)
     offsets = np.arange(shape.units * divisions) / divisions
     likely = _likely(course, path, shape, offsets)
@@ -60,7 +60,7 @@ def find_downbeat(
     votes = evidence @ np.array(WEIGHTS)
     likely = np.exp(votes - votes.max())
     likely /= likely.sum()
-    best = 0 if at_once else int(likely.argmax())
+    best = int(likely.argmax()) if at is None else at % shape.units * divisions
     return Downbeat(
         float(offsets[best]), float(likely[best]), float(votes[best]), bool(evidence[best, _COUNT]), offsets, evidence
     )

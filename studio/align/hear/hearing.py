@@ -15,9 +15,9 @@ from studio.align.hear.features import Features, features
 from studio.align.hear.felt import felt_ratio
 from studio.align.hear.onsets import find_onsets, has_attacks, sound_span
 from studio.align.hear.spectra import spectra
-from studio.align.hear.track import Path, along, follow
+from studio.align.hear.track import Path, along, follow, place
 from studio.align.rows import InMemory, Room
-from studio.align.values import BeatMap, Floats, Heard, Material, Onsets, Pulse, Source, Wish
+from studio.align.values import BeatMap, Counted, Floats, Heard, Material, Onsets, Pulse, Source, Wish
 
 _ANY_TEMPO, _NEAR_TEMPO = 2**0.5, 1.12
 _SPREAD, _NEAR_SPREAD = 0.12, 0.05
@@ -71,7 +71,7 @@ def interpret(heard: Features, onsets: Onsets, wish: Wish) -> Heard:
     whole = wish.grid.ends_bar(heard.seconds)
     course = choose(settled, reading.marks, float(shape.unit), wish.grid, as_long=whole, few=reading.few)
     gathered = _gathered(course, onsets, shape)
-    if reading.path.gain + _GATHERED * gathered < _LEAST_PULSE:
+    if wish.counted is None and reading.path.gain + _GATHERED * gathered < _LEAST_PULSE:
         return _without_pulse(heard, onsets)
     begin, end = sound_span(heard)
     return Heard(
@@ -122,6 +122,8 @@ def readings(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) -> li
     """Likely courses of bars. Where the first has not the tempo and length that were asked for, courses at simple
     ratios to it are tried as well: in threes for in twos is the commonest mistake of all who follow beats."""
     bpm, reach, spread = _expected(wish)
+    if wish.counted is not None:
+        return [_as_counted(wish.counted, heard, onsets, shape, wish.grid)]
     begin, end = beginning(heard, onsets), sound_span(heard)[1]
 
     def read(centre: float, reach: float, prior: float) -> Reading | None:
@@ -152,6 +154,19 @@ def readings(heard: Features, onsets: Onsets, shape: BarShape, wish: Wish) -> li
     return found
 
 
+def _as_counted(counted: Counted, heard: Features, onsets: Onsets, shape: BarShape, grid: Grid) -> Reading:
+    """The beats that somebody else has heard, moved onto the onsets near them."""
+    beats = BeatMap(counted.seconds, np.arange(len(counted.seconds), dtype=np.float64))
+    bpm = beats.bpm * float(shape.unit)
+    path = along(beats, place(heard, shape, bpm), heard, shape)
+    marks = _marks(onsets, path, beginning(heard, onsets), sound_span(heard)[1])
+    units = settle(beats, marks, 1.0)
+    firsts = np.bincount(np.flatnonzero(counted.downbeats) % shape.units, minlength=shape.units)
+    at = int(firsts.argmax()) if firsts.any() else None
+    downbeat = find_downbeat(units, path, heard, onsets, shape, grid.bars, at=at)
+    return Reading(path, marks, units, downbeat, {}, _few(onsets, path))
+
+
 def _as_it_is(other: Reading, heard: Features, onsets: Onsets, shape: BarShape, grid: Grid) -> Reading:
     """The grid itself as a reading of a sound that is as long as its bars; `other` is what was heard in it."""
     unit = float(shape.unit)
@@ -160,7 +175,7 @@ def _as_it_is(other: Reading, heard: Features, onsets: Onsets, shape: BarShape, 
     path = along(own, other.path, heard, shape)
     marks = _marks(onsets, path, beginning(heard, onsets), sound_span(heard)[1])
     units = settle(own, marks, 1.0)
-    downbeat = find_downbeat(units, path, heard, onsets, shape, grid.bars, at_once=True)
+    downbeat = find_downbeat(units, path, heard, onsets, shape, grid.bars, at=0)
     traits = {"gain": path.gain, "gain_seconds": path.gain * min(heard.seconds, _LONG_S), "apart": 0.0}
     return Reading(path, marks, units, downbeat, traits, _few(onsets, path), as_it_is=True)
 

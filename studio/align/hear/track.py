@@ -50,8 +50,8 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     bpm: the expected tempo in quarter notes a minute; tempos from bpm / reach to bpm * reach are possible, and those
     a factor exp(spread) away are exp(-1/2) times as likely.
     """
-    per_second = FRAMES_A_UNIT * bpm / (60.0 * float(shape.unit))
-    likely = likelihoods(heard, per_second, shape)
+    placed = place(heard, shape, bpm)
+    likely, per_second = placed.likely, placed.per_second
     lengths = np.arange(max(4, round(FRAMES_A_UNIT / reach)), round(FRAMES_A_UNIT * reach) + 1)
     prior = -0.5 * (np.log(lengths / FRAMES_A_UNIT) / spread) ** 2
     model = _Model(shape.units, lengths, prior, heard.room)
@@ -61,6 +61,12 @@ def follow(heard: Features, shape: BarShape, bpm: float, reach: float, spread: f
     if len(frames) > 1:
         frames = _refined(frames, begins[0][1], likely, shape)
     return Path(frames / per_second, nats / (_WEIGHT * max(heard.seconds, 1.0)), likely, per_second)
+
+
+def place(heard: Features, shape: BarShape, bpm: float) -> Path:
+    """Likely places in bars of `shape` at about a tempo, and no course through them."""
+    per_second = FRAMES_A_UNIT * bpm / (60.0 * float(shape.unit))
+    return Path(np.zeros(0), 0.0, likelihoods(heard, per_second, shape), per_second)
 
 
 def along(units: BeatMap, other: Path, heard: Features, shape: BarShape) -> Path:
