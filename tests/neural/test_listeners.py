@@ -174,6 +174,6 @@ def test_bar_lock_counts_by_a_listener(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert report["tempo"]["bpm"] == pytest.approx(100.0, abs=0.1)
     assert report["after"]["median_ms"] < 2.0
-    refused = subprocess.run([*command, "--listener", "ears"], capture_output=True, text=True, check=False)
+    refused = subprocess.run([*command, "--force", "--listener", "ears"], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "'ears' is not known" in refused.stderr
