@@ -46,15 +46,15 @@ def neural_names() -> tuple[str, ...]:
     return tuple(NEURAL)
 
 
-def load_neural(name: str, folder: Path, device: str, dtype: str) -> PromptEngine:
+def load_neural(name: str, folder: Path | None, device: str, dtype: str) -> PromptEngine:
     """The neural engine of that name with the checkpoint in `folder`. Raises EngineError."""
-    engine: PromptEngine = _with_weights(NEURAL, "engine", name, folder, device, dtype)
+    engine: PromptEngine = _with_weights(NEURAL, "engine", name, _given(name, folder), device, dtype)
     return engine
 
 
-def load_separator(name: str, folder: Path, device: str, dtype: str) -> Separator:
+def load_separator(name: str, folder: Path | None, device: str, dtype: str) -> Separator:
     """The separator of that name with the weights in `folder`. Raises EngineError."""
-    separator: Separator = _with_weights(SEPARATORS, "separator", name, folder, device, dtype)
+    separator: Separator = _with_weights(SEPARATORS, "separator", name, _given(name, folder), device, dtype)
     return separator
 
 
@@ -62,6 +62,12 @@ def load_listener(name: str, folder: Path | None, device: str, dtype: str) -> Li
     """The listener of that name with the weights in `folder`, or with its own. Raises EngineError."""
     listener: Listener = _with_weights(LISTENERS, "listener", name, folder, device, dtype)
     return listener
+
+
+def _given(name: str, folder: Path | None) -> Path:
+    if folder is None:
+        raise EngineError(f"{name[:40]} needs the folder of its weights")
+    return folder
 
 
 def _with_weights(known: Mapping[str, str], what: str, name: str, folder: Path | None, device: str, dtype: str) -> Any:

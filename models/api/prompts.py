@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from models.api import Cancel, EngineError, StemResult
 
@@ -29,6 +29,9 @@ class PromptRequest:
     top_k: int | None = None
     top_p: float | None = None
     """None is the engine's own."""
+
+    WAY: ClassVar = ("greedy", "guidance", "temperature", "top_k", "top_p")
+    """How it draws: requests that differ in these cannot be made in one batch."""
 
     def __post_init__(self) -> None:
         if len(self.prompt) > LONGEST_PROMPT:
@@ -67,6 +70,11 @@ Step = Callable[[int, int], None]
 
 class PromptEngine(Protocol):
     """Makes sounds from words. Raises EngineError (or Cancelled)."""
+
+    @property
+    def most_at_once(self) -> int:
+        """How many requests are best made in one batch."""
+        ...
 
     def sound(self, requests: Sequence[PromptRequest], step: Step, cancel: Cancel) -> list[StemResult]:
         """A sound for each request, all made at once."""

@@ -3,12 +3,17 @@ cost a job and not the song."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import TracebackType
 
 import numpy as np
@@ -19,20 +24,50 @@ from models.api.tools import Beats
 from models.api.wire import Message, WireError, receive, send, sound_from
 
 GRACE_S = 5.0
+"""How long the process may take to end by itself."""
+STOP_S = 2.0
+"""After which a job that was taken back and goes on is ended with its process."""
+PATIENCE_S = 600.0
+"""After which a job of which nothing is heard is taken to be stuck."""
+LOADING = 5.0
+"""How many times as long that may take while it is loaded."""
+LOOK_S = 0.05
+TRIES = 3
+"""How often a job is given to a new process that was lost before it began with it."""
 Told = Callable[[str, int, int], None]
-"""What it is at ("loading", "step"), and how many steps are done, of how many (0 of 0 where that is not known)."""
+"""What it is at ("loading", "step", "halved", "moved"), and how many steps are done, of how many (0 of 0 where that is
+not known)."""
 
 
 class EngineLost(EngineError):
     """The engines' process ended in the middle of a job."""
 
 
-class NeuralHost:
-    """A process that holds neural engines, started with the first job. One thread at a time may give it one."""
+@dataclass
+class _Open:
+    """A job that is with the process."""
 
-    def __init__(self) -> None:
+    number: int
+    process: subprocess.Popen[bytes]
+    came: SimpleQueue[tuple[Message, bytes] | None] = field(default_factory=SimpleQueue)
+    """What was told of it; None when the process has ended."""
+    begun: bool = False
+    excused: bool = False
+    """Whether the process was ended for another job's sake."""
+
+
+class NeuralHost:
+    """A process that holds neural engines, started with the first job, and again when it was lost. Threads may give it
+    as many jobs at a time as they like: those that can share a batch are made together."""
+
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
+        """`patience_s`: seconds without news after which a job that has begun is taken to be stuck."""
+        self._patience_s = patience_s
         self._process: subprocess.Popen[bytes] | None = None
-        self._jobs = 0
+        self._reader: threading.Thread | None = None
+        self._open: dict[int, _Open] = {}
+        self._numbers = itertools.count(1)
+        self._guard, self._speaking = threading.RLock(), threading.Lock()
 
     def __enter__(self) -> NeuralHost:
         return self
@@ -48,12 +83,17 @@ class NeuralHost:
         *,
         device: str = "cpu",
         dtype: str = "float32",
+        fallback: bool = False,
         told: Told = lambda kind, done, of: None,
         cancel: Callable[[], bool] = lambda: False,
     ) -> StemResult:
-        """A sound. Raises EngineError: EngineLost where the process ended, after which the next job starts another;
-        Cancelled where `cancel` said so."""
-        job = {"do": "generate", **_asked(engine, weights, device, dtype), "request": request.as_json()}
+        """A sound; with `fallback` made on the CPU where its device has too little memory. Raises EngineError:
+        EngineLost where the process ended, after which the next job starts another; Cancelled where `cancel` said
+        so."""
+        job = {
+            "do": "generate", **_asked(engine, weights, device, dtype), "request": request.as_json(),
+            "fallback": fallback,
+        }  # fmt: skip
         result: list[StemResult] = []
         self._run(job, b"", told, cancel, lambda message, data: result.append(_result(message, data)))
         return result[0]
@@ -111,54 +151,105 @@ class NeuralHost:
         self, job: Message, data: bytes, told: Told, cancel: Callable[[], bool], came: Callable[[Message, bytes], None]
     ) -> None:
         """Give a job to the process and see it to its end. `came` is told of parts and of the end."""
-        process = self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._jobs += 1
-        number, stopping, over = self._jobs, False, False
+        for _ in range(TRIES):
+            given = self._given(job, data)
+            try:
+                if self._seen_through(given, told, cancel, came):
+                    return
+            finally:
+                with self._guard:
+                    self._open.pop(given.number, None)
+        raise _lost(given)
+
+    def _seen_through(
+        self, given: _Open, told: Told, cancel: Callable[[], bool], came: Callable[[Message, bytes], None]
+    ) -> bool:
+        """Follow a job. False where the process was lost through no fault of it."""
+        heard, stopping, over, patience_s = time.monotonic(), None, False, self._patience_s
         try:
-            send(process.stdin, {"id": number, **job}, data)
-            while (back := receive(process.stdout)) is not None:
-                message, data = back
-                if message.get("id") != number:
+            while not over:
+                now = time.monotonic()
+                if stopping is None and cancel():
+                    stopping = now
+                    self._say(given, {"id": given.number, "do": "cancel"})
+                if stopping is not None and now - stopping > STOP_S:
+                    self._kill(given)
+                    over = True
+                    raise Cancelled("cancelled")
+                try:
+                    back = given.came.get(timeout=LOOK_S)
+                except Empty:
+                    if given.begun and now - heard > patience_s:
+                        self._kill(given)
+                        over = True
+                        raise EngineLost(f"nothing was heard of the engine for {patience_s:g} s: try again") from None
                     continue
+                heard = now
+                if back is None:
+                    over = True
+                    if stopping is not None:
+                        raise Cancelled("cancelled")
+                    if given.begun and not given.excused:
+                        raise _lost(given)
+                    return False
+                message, data = back
                 kind = message.get("is")
                 over = kind in ("error", "cancelled", "done")
+                patience_s = self._patience_s * (LOADING if kind == "loading" else 1.0)
                 if kind == "error":
                     raise EngineError(str(message.get("says")))
                 if kind == "cancelled":
                     raise Cancelled("cancelled")
                 if kind in ("part", "done"):
                     came(message, data)
-                    if over:
-                        return
                 else:
                     told(str(kind), int(message.get("done", 0)), int(message.get("of", 0)))
-                if not stopping and cancel():
-                    stopping = True
-                    send(process.stdin, {"id": number, "do": "cancel"})
-        except (BrokenPipeError, WireError) as error:
-            raise self._lost() from error
+        except WireError as error:  # a process that speaks no sense is none to go on with
+            over = True
+            self._kill(given)
+            raise _lost(given) from error
         finally:
-            if not over and self._process is process:  # whoever was told did not want more
-                with suppress(OSError):
-                    send(process.stdin, {"id": number, "do": "cancel"})
-        raise self._lost()
+            if not over:  # whoever was told did not want more
+                self._say(given, {"id": given.number, "do": "cancel"})
+        return True
+
+    def _given(self, job: Message, data: bytes) -> _Open:
+        with self._guard:
+            given = _Open(next(self._numbers), self._started())
+            self._open[given.number] = given
+        self._say(given, {"id": given.number, **job}, data)
+        return given
+
+    def _say(self, given: _Open, message: Message, data: bytes = b"") -> None:
+        """Tell the process something; where it is gone the reader knows."""
+        assert given.process.stdin is not None
+        with self._speaking, suppress(OSError, ValueError):
+            send(given.process.stdin, message, data)
+
+    def _kill(self, given: _Open) -> None:
+        """End the process for a job's sake; the others are begun anew."""
+        with self._guard:
+            for other in self._open.values():
+                other.excused = other.excused or (other.process is given.process and other is not given)
+        given.process.kill()
 
     def close(self) -> None:
         """End the process; what it was at is lost."""
-        process, self._process = self._process, None
+        with self._guard:
+            process, self._process = self._process, None
+            reader, self._reader = self._reader, None
         if process is None:
             return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):  # where it is gone already
-                    pipe.close()
+        assert process.stdin is not None
+        with self._speaking, suppress(OSError):  # where it is gone already
+            process.stdin.close()
         try:
             process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if reader is not None:
+            reader.join()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -169,13 +260,33 @@ class NeuralHost:
                 [sys.executable, "-m", "models.worker"], env=environment, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, process_group=0 if sys.platform != "win32" else None,
             )  # fmt: skip
+            self._reader = threading.Thread(target=self._read, args=(self._process,), name="neural", daemon=True)
+            self._reader.start()
         return self._process
 
-    def _lost(self) -> EngineLost:
-        process = self._process
-        self.close()
-        status = None if process is None else process.returncode
-        return EngineLost(f"the engine's process ended in the middle of its work (status {status}); try again")
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        """Hand on what the process tells, until it has ended."""
+        assert process.stdout is not None
+        with process.stdout as source:
+            try:
+                while (back := receive(source)) is not None:
+                    given = self._open.get(back[0].get("id", -1))
+                    if given is not None and given.process is process:
+                        given.begun = True
+                        given.came.put(back)
+                process.wait(GRACE_S)
+            except (OSError, WireError, subprocess.TimeoutExpired):
+                process.kill()  # it speaks no sense, or nothing any more
+                process.wait()
+        with self._guard:
+            for given in self._open.values():
+                if given.process is process:
+                    given.came.put(None)
+
+
+def _lost(given: _Open) -> EngineLost:
+    status = given.process.poll()
+    return EngineLost(f"the engine's process ended in the middle of its work (status {status}); try again")
 
 
 def _asked(engine: str, weights: Path | str, device: str, dtype: str) -> Message:
@@ -184,23 +295,30 @@ def _asked(engine: str, weights: Path | str, device: str, dtype: str) -> Message
 
 def _result(message: Message, data: bytes) -> StemResult:
     audio, rate = sound_from(message, data)
+    seed, parameters = message.get("seed"), message.get("parameters")
+    words = [message.get(name) for name in ("engine", "version", "weights")]
+    if type(seed) is not int or not isinstance(parameters, dict) or not all(isinstance(word, str) for word in words):
+        raise WireError("a sound came without what decided it")
+    engine, version, weights = map(str, words)
     return StemResult(
-        rate=rate, seed=int(message["seed"]), engine=str(message["engine"]),
-        version=str(message["version"]), audio=audio, weights=str(message["weights"]),
-        parameters=dict(message["parameters"]),
-    )  # fmt: skip
+        rate=rate, seed=seed, engine=engine, version=version, audio=audio, weights=weights, parameters=parameters
+    )
 
 
 def _beats(message: Message) -> Beats:
-    seconds, downbeats = np.asarray(message.get("seconds"), float), np.asarray(message.get("downbeats"), bool)
-    if seconds.ndim != 1 or seconds.shape != downbeats.shape:
+    seconds, downbeats = message.get("seconds"), message.get("downbeats")
+    if not isinstance(seconds, list) or not isinstance(downbeats, list) or len(seconds) != len(downbeats):
         raise WireError("beats came without their times")
-    return Beats(seconds, downbeats)
+    if not all(isinstance(at, int | float) for at in seconds):
+        raise WireError("a beat came at no time")
+    return Beats(np.array(seconds, np.float64), np.array(downbeats, np.bool_))
 
 
 def _stems(message: Message, data: bytes) -> dict[str, Audio]:
     names, channels = message.get("stems"), message.get("channels")
     if not isinstance(names, list) or type(channels) is not int or not names or channels < 1:
         raise WireError("a part came without its stems")
+    if len(data) % (4 * len(names) * channels):
+        raise WireError("a part came without some of its sound")
     audio = np.frombuffer(data, "<f4").reshape(len(names), -1, channels).astype(np.float32)
     return {str(name): np.ascontiguousarray(stem.T) for name, stem in zip(names, audio, strict=True)}
