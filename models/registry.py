@@ -10,7 +10,7 @@ from typing import Any
 
 from models.api import Engine, EngineError, TextEncoder
 from models.api.prompts import PromptEngine
-from models.api.tools import Listener, Separator
+from models.api.tools import Listener, Separator, Transcriber
 
 ENGINES = {"band": "models.band.engine:Band"}
 NEURAL = {"musicgen": "models.musicgen.engine:MusicGen"}
@@ -19,6 +19,8 @@ SEPARATORS = {"demucs": "models.analysis.demucs:Demucs"}
 """What tells the stems of a mix apart, likewise."""
 LISTENERS = {"beatnet": "models.analysis.beatnet:BeatNet", "beat_this": "models.analysis.beat_this:BeatThis"}
 """What hears beats, likewise; some bring their weights along."""
+TRANSCRIBERS = {"basic-pitch": "models.analysis.pitch:BasicPitch"}
+"""What hears notes; weights are bundled."""
 REMEDIES = {
     "beat_this": "pip install --no-deps beat-this==1.1.0 rotary-embedding-torch",
     "rotary_embedding_torch": "pip install --no-deps rotary-embedding-torch",
@@ -62,6 +64,12 @@ def load_listener(name: str, folder: Path | None, device: str, dtype: str) -> Li
     """The listener of that name with the weights in `folder`, or with its own. Raises EngineError."""
     listener: Listener = _with_weights(LISTENERS, "listener", name, folder, device, dtype)
     return listener
+
+
+def load_transcriber(name: str, folder: Path | None, device: str, dtype: str) -> Transcriber:
+    """The transcriber of that name. Raises EngineError."""
+    transcriber: Transcriber = _with_weights(TRANSCRIBERS, "transcriber", name, folder, device, dtype)
+    return transcriber
 
 
 def _given(name: str, folder: Path | None) -> Path:

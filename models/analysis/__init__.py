@@ -1,1 +1,1 @@
-"""What listens to sound instead of making it: separation into stems, beats. Needs torch."""
+"""What listens to sound instead of making it: separation into stems, beats, notes. Needs torch, or onnxruntime."""

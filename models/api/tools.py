@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,25 @@ class Beats:
     seconds: NDArray[np.float64]
     downbeats: NDArray[np.bool_]
     """Whether a bar begins with it."""
+
+
+class HeardNote(NamedTuple):
+    """A note as it was heard."""
+
+    start: float
+    end: float
+    """Seconds."""
+    pitch: int
+    strength: float
+    """0..1: how clearly it was heard."""
+
+
+class Transcriber(Protocol):
+    """Hears notes. Raises EngineError (or Cancelled)."""
+
+    def notes(self, audio: Audio, rate: int, step: Step, cancel: Cancel) -> list[HeardNote]:
+        """The notes of float32 (channels, frames), in rising order of their beginnings."""
+        ...
 
 
 class Listener(Protocol):

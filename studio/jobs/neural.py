@@ -20,7 +20,7 @@ import numpy as np
 
 from models.api import Audio, Cancelled, EngineError, StemResult
 from models.api.prompts import PromptRequest
-from models.api.tools import Beats
+from models.api.tools import Beats, HeardNote
 from models.api.wire import Message, WireError, receive, send, sound_from
 
 GRACE_S = 5.0
@@ -145,6 +145,24 @@ class NeuralHost:
         found: list[Beats] = []
         sound = np.ascontiguousarray(audio.T, "<f4").tobytes()
         self._run(job, sound, told, cancel, lambda message, data: found.append(_beats(message)))
+        return found[0]
+
+    def transcribe(
+        self,
+        audio: Audio,
+        rate: int,
+        engine: str = "basic-pitch",
+        *,
+        told: Told = lambda kind, done, of: None,
+        cancel: Callable[[], bool] = lambda: False,
+    ) -> list[HeardNote]:
+        """The notes of float32 (channels, frames). Raises as `generate` does."""
+        job: Message = {
+            "do": "transcribe", **_asked(engine, "", "cpu", "float32"), "rate": rate, "channels": len(audio),
+        }  # fmt: skip
+        found: list[list[HeardNote]] = []
+        sound = np.ascontiguousarray(audio.T, "<f4").tobytes()
+        self._run(job, sound, told, cancel, lambda message, data: found.append(_notes(data)))
         return found[0]
 
     def _run(
@@ -312,6 +330,15 @@ def _beats(message: Message) -> Beats:
     if not all(isinstance(at, int | float) for at in seconds):
         raise WireError("a beat came at no time")
     return Beats(np.array(seconds, np.float64), np.array(downbeats, np.bool_))
+
+
+def _notes(data: bytes) -> list[HeardNote]:
+    if len(data) % 16:
+        raise WireError("notes came cut off")
+    rows = np.frombuffer(data, "<f4").reshape(-1, 4)
+    if not np.isfinite(rows).all() or not ((rows[:, 2] >= 0) & (rows[:, 2] <= 127)).all():
+        raise WireError("a note came that is none")
+    return [HeardNote(start, end, int(pitch), strength) for start, end, pitch, strength in rows.tolist()]
 
 
 def _stems(message: Message, data: bytes) -> dict[str, Audio]:

@@ -348,7 +348,8 @@ def test_a_bug_ends_the_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     ("other", "says"),
     [
         ({"do": "dance"}, "not known"), ({"do": 5}, "no text"), ({"request": 5}, "no request"),
-        ({"request": {}}, "no prompt"), ({"request": {"prompt": "a", "hop": 1}}, "not known"), ({"device": "\0"}, "no text"),
+        ({"request": {}}, "no prompt"), ({"request": {"prompt": "a", "hop": 1}}, "not known"),
+        ({"device": "\0"}, "no text"),
         ({"weights": ""}, "needs the folder"), ({"engine": "nothing"}, "is not known"),
         ({"dtype": "int3"}, "int3"), ({"device": "tpu:9"}, "tpu:9"),
     ],
