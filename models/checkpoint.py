@@ -112,5 +112,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def read_tokenizer(folder: Path, most: int) -> Any:
+    """The tokenizer in a folder's tokenizer.json; what has more than `most` tokens is cut off. Raises EngineError."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    try:
+        if path.stat().st_size > MOST_JSON:
+            raise EngineError(f"tokenizer.json has more than {MOST_JSON >> 20} MB; that is none")
+        made = Tokenizer.from_buffer(path.read_bytes())
+    except OSError as error:
+        raise EngineError(f"{folder.name} holds no tokenizer.json: fetch the checkpoint again") from error
+    except ValueError as error:
+        raise EngineError("tokenizer.json holds no tokenizer: fetch the checkpoint again") from error
+    made.enable_truncation(most)
+    return made
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

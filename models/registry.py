@@ -10,7 +10,7 @@ from typing import Any
 
 from models.api import Engine, EngineError, TextEncoder
 from models.api.prompts import PromptEngine
-from models.api.tools import Listener, Separator, Transcriber
+from models.api.tools import Listener, Ranker, Separator, Transcriber
 
 ENGINES = {"band": "models.band.engine:Band"}
 NEURAL = {"musicgen": "models.musicgen.engine:MusicGen"}
@@ -21,6 +21,8 @@ LISTENERS = {"beatnet": "models.analysis.beatnet:BeatNet", "beat_this": "models.
 """What hears beats, likewise; some bring their weights along."""
 TRANSCRIBERS = {"basic-pitch": "models.analysis.pitch:BasicPitch"}
 """What hears notes; weights are bundled."""
+RANKERS = {"clap": "models.analysis.clap:Clap"}
+"""What tells how well a sound is what words say."""
 REMEDIES = {
     "beat_this": "pip install --no-deps beat-this==1.1.0 rotary-embedding-torch",
     "rotary_embedding_torch": "pip install --no-deps rotary-embedding-torch",
@@ -70,6 +72,12 @@ def load_transcriber(name: str, folder: Path | None, device: str, dtype: str) ->
     """The transcriber of that name. Raises EngineError."""
     transcriber: Transcriber = _with_weights(TRANSCRIBERS, "transcriber", name, folder, device, dtype)
     return transcriber
+
+
+def load_ranker(name: str, folder: Path | None, device: str, dtype: str) -> Ranker:
+    """The ranker of that name with the weights in `folder`. Raises EngineError."""
+    ranker: Ranker = _with_weights(RANKERS, "ranker", name, _given(name, folder), device, dtype)
+    return ranker
 
 
 def _given(name: str, folder: Path | None) -> Path:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from studio.commands import align, generate, separate, transcribe
+from studio.commands import align, generate, rank, separate, transcribe
 from studio.version import __version__
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.add(commands)
     separate.add(commands)
     transcribe.add(commands)
+    rank.add(commands)
     _add_picture(commands)
     styles = commands.add_parser("styles", help="list the styles")
     styles.add_argument("--json", action="store_true", help="print one JSON object")

@@ -56,6 +56,14 @@ class Transcriber(Protocol):
         ...
 
 
+class Ranker(Protocol):
+    """Tells how well a sound is what words say. Raises EngineError (or Cancelled)."""
+
+    def likeness(self, prompt: str, audio: Audio, rate: int, cancel: Cancel) -> float:
+        """-1..1 of float32 (channels, frames)."""
+        ...
+
+
 class Listener(Protocol):
     """Hears beats. Raises EngineError (or Cancelled)."""
 

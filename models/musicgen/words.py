@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from models.api import EngineError
-from models.checkpoint import MOST_JSON
+from models.checkpoint import read_tokenizer
 
 MOST_TOKENS = 512
 """Of a prompt; what comes after them is not heard."""
@@ -31,7 +31,7 @@ class Words:
         missing = [name for name in fit.missing_keys if name != "encoder.embed_tokens.weight"]  # one with `shared`
         if missing:
             raise EngineError(f"the checkpoint's text encoder has no {missing[0]:.80}")
-        self._tokenizer = _tokenizer(folder)
+        self._tokenizer = read_tokenizer(folder, MOST_TOKENS)
 
     @torch.inference_mode()
     def encode(self, prompts: Sequence[str]) -> list[torch.Tensor]:
@@ -48,20 +48,3 @@ class Words:
             raise EngineError(f"the checkpoint's tokenizer has words that its text encoder of {known} does not know")
         seen = self._encoder(input_ids=ids, attention_mask=there.long()).last_hidden_state
         return [row[known] for row, known in zip(seen, there, strict=True)]
-
-
-def _tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder, which ends what it reads as the text encoder expects it."""
-    from tokenizers import Tokenizer
-
-    path = folder / "tokenizer.json"
-    try:
-        if path.stat().st_size > MOST_JSON:
-            raise EngineError(f"tokenizer.json has more than {MOST_JSON >> 20} MB; that is none")
-        made = Tokenizer.from_buffer(path.read_bytes())
-    except OSError as error:
-        raise EngineError(f"{folder.name} holds no tokenizer.json: fetch the checkpoint again") from error
-    except ValueError as error:
-        raise EngineError("tokenizer.json holds no tokenizer: fetch the checkpoint again") from error
-    made.enable_truncation(MOST_TOKENS)
-    return made

@@ -8,13 +8,15 @@ Messages (see `models.api.wire`), each with the job's `id`; sound is float32 fra
          {"id", "do": "listen", "engine", "weights", "device", "dtype", "rate", "channels", "units", "slowest",
          "fastest"} with the sound; no weights are the listener's own
          {"id", "do": "transcribe", "engine", "weights", "device", "dtype", "rate", "channels"} with the sound
+         {"id", "do": "rank", "engine", "weights", "device", "dtype", "rate", "channels", "prompt"} with the sound
          {"id", "do": "cancel"}
     out  {"id", "is": "loading"}, {"id", "is": "step", "done", "of"}
          {"id", "is": "halved", "of"}: a batch of so many was too much for the memory, and is made in halves
          {"id", "is": "moved"}: to the CPU, as was asked for
          {"id", "is": "part", "stems", "channels"} with as much of all stems, one after the other, as is done
          {"id", "is": "done", "rate", "channels", ...} with the sound of what was generated, or with "seconds" and
-         "downbeats", or with notes behind it, each as four float32: start and end in seconds, pitch, strength
+         "downbeats", or with notes behind it, each as four float32: start and end in seconds, pitch, strength,
+         or with "likeness", -1..1
          {"id", "is": "cancelled"}, {"id", "is": "error", "says"}
 """
 
@@ -31,13 +33,13 @@ import numpy as np
 from models.api import Audio, Cancelled, EngineError, StemResult
 from models.api.prompts import PromptRequest
 from models.api.wire import Message, WireError, receive, send, sound_from
-from models.registry import load_listener, load_neural, load_separator, load_transcriber
+from models.registry import load_listener, load_neural, load_ranker, load_separator, load_transcriber
 from models.worker.jobs import Job, Jobs
 from models.worker.shelf import Key, Shelf, give_back, is_out_of_memory, size_of, usual_budget
 
 LOADED_BY: dict[str, Callable[[str, Path | None, str, str], Any]] = {
     "generate": load_neural, "separate": load_separator, "listen": load_listener,
-    "transcribe": load_transcriber,
+    "transcribe": load_transcriber, "rank": load_ranker,
 }  # fmt: skip
 MOST_UNITS, LEAST_BPM, MOST_BPM = 32, 10.0, 1000.0
 TOGETHER_S = 0.02
@@ -83,6 +85,7 @@ class Host:
         does = {
             "generate": self._generate, "separate": self._separate, "listen": self._beats,
             "transcribe": self._transcribe,
+            "rank": self._rank,
         }  # fmt: skip
         try:
             do = does.get(job.text("do"))
@@ -208,6 +211,12 @@ class Host:
         engine = self._engine(job)
         notes = engine.notes(audio, rate, self._stepping(job.number), self._cancelling(job.number))
         self._tell(job.number, "done", np.array(notes, "<f4").reshape(-1, 4).tobytes())
+
+    def _rank(self, job: Job) -> None:
+        audio, rate = sound_from(job.message, job.data)
+        prompt = job.text("prompt")
+        likeness = self._engine(job).likeness(prompt, audio, rate, self._cancelling(job.number))
+        self._tell(job.number, "done", likeness=likeness)
 
     def _engine(self, job: Job) -> Any:
         """The engine that a job asks for, loaded if need be; all others go where there is too little memory."""

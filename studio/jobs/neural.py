@@ -165,6 +165,27 @@ class NeuralHost:
         self._run(job, sound, told, cancel, lambda message, data: found.append(_notes(data)))
         return found[0]
 
+    def likeness(
+        self,
+        prompt: str,
+        audio: Audio,
+        rate: int,
+        engine: str,
+        weights: Path,
+        *,
+        device: str = "cpu",
+        cancel: Callable[[], bool] = lambda: False,
+    ) -> float:
+        """How well float32 (channels, frames) is what the words say, -1..1. Raises as `generate` does."""
+        job: Message = {
+            "do": "rank", **_asked(engine, weights, device, "float32"), "rate": rate, "channels": len(audio),
+            "prompt": prompt,
+        }  # fmt: skip
+        found: list[float] = []
+        sound = np.ascontiguousarray(audio.T, "<f4").tobytes()
+        self._run(job, sound, lambda *at: None, cancel, lambda message, data: found.append(_likeness(message)))
+        return found[0]
+
     def _run(
         self, job: Message, data: bytes, told: Told, cancel: Callable[[], bool], came: Callable[[Message, bytes], None]
     ) -> None:
@@ -339,6 +360,13 @@ def _notes(data: bytes) -> list[HeardNote]:
     if not np.isfinite(rows).all() or not ((rows[:, 2] >= 0) & (rows[:, 2] <= 127)).all():
         raise WireError("a note came that is none")
     return [HeardNote(start, end, int(pitch), strength) for start, end, pitch, strength in rows.tolist()]
+
+
+def _likeness(message: Message) -> float:
+    value = message.get("likeness")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WireError("a likeness came that is no number")
+    return float(value)
 
 
 def _stems(message: Message, data: bytes) -> dict[str, Audio]:
