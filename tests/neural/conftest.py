@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +22,11 @@ else:
 def one_thread() -> None:
     """Tiny models are many times faster so, the more so beside other tests."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny MusicGen; where a test is of another model it has a folder of its own."""
+    from tests.support import checkpoints
+
+    return checkpoints.saved(checkpoints.musicgen(), tmp_path_factory.mktemp("tiny"))

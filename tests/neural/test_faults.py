@@ -19,19 +19,9 @@ from models.api import Cancelled, EngineError, StemResult
 from models.api.prompts import PromptRequest
 from models.musicgen.engine import MusicGen
 from studio.jobs.neural import EngineLost, NeuralHost
-from tests.support import checkpoints
+from tests.support.hosts import process_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoints.saved(checkpoints.musicgen(), tmp_path_factory.mktemp("tiny"))
-
-
-def process_of(host: NeuralHost) -> int:
-    assert host._process is not None
-    return host._process.pid
 
 
 def asked(number: int, seconds: float = 0.2) -> PromptRequest:

@@ -14,19 +14,10 @@ from models.api.prompts import PromptRequest
 from models.musicgen.engine import MusicGen
 from studio.jobs.neural import EngineLost, NeuralHost
 from tests.support import checkpoints
+from tests.support.hosts import process_of
 
 ASKED = PromptRequest("slow jazz guitar", seconds=0.5, seed=4)
 LONG = PromptRequest("slow jazz guitar", seconds=30.0, seed=4)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoints.saved(checkpoints.musicgen(), tmp_path_factory.mktemp("tiny"))
-
-
-def process_of(host: NeuralHost) -> int:
-    assert host._process is not None
-    return host._process.pid
 
 
 @pytest.mark.slow

@@ -25,11 +25,6 @@ from tests.support import checkpoints
 WORDS = ("slow jazz guitar", "lofi piano", "sad bass", "rock drums", "warm piano", "major guitar", "minor bass", "slow")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoints.saved(checkpoints.musicgen(), tmp_path_factory.mktemp("tiny"))
-
-
 class Program:
     """The other side of a worker."""
 
